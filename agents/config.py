@@ -1,0 +1,110 @@
+"""What an agent can be told in config.yaml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from hub.message import NAME
+
+CLOSED = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
+"""Unknown keys are refused; ids may be written as numbers; errors never quote what was given."""
+
+
+def _pattern(value: str) -> str:
+    if value != "*" and not re.fullmatch(rf"({NAME.pattern}|\*):\S+", value):
+        raise ValueError("is not an address pattern: write channel:chat_id, channel:* or *")
+    return value
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""Addresses with `*` for any text: `support:12345`, `support:*`, `*`."""
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
+
+
+class Closed(BaseModel):
+    """A part of config.yaml."""
+
+    model_config = CLOSED
+
+
+class Limits(Closed):
+    """How much one turn may use: model calls, seconds, tokens."""
+
+    steps: int = Field(default=10, ge=1)
+    seconds: float = Field(default=280.0, gt=0)
+    tokens: int | None = Field(default=None, ge=1)
+
+
+class Context(Closed):
+    """What the model sees: at most `budget` tokens of history; None is what the model allows."""
+
+    budget: int | None = Field(default=None, ge=100)
+
+
+class Mcp(Closed):
+    """One MCP server: a command to start, or a URL."""
+
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, SecretStr] = {}
+    url: str | None = None
+    headers: dict[str, SecretStr] = {}
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Mcp:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("needs either 'command' or 'url'")
+        return self
+
+
+class AgentSettings(Closed):
+    """One agent of config.yaml."""
+
+    kind: Literal["runner"] = "runner"
+    id: UUID | None = None
+    enabled: bool = True
+    public: bool = True
+    """Every key may use it; otherwise its owner, admins and those who were granted it."""
+    model: str = ""
+    fallback: Names = ()
+    """Models to try in turn when the model is unavailable."""
+    system_prompt: str = ""
+    params: dict[str, Any] = {}
+    """What to ask of the model; `temperature` and `max_tokens` written beside it are in here too."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    max_tokens: int | None = Field(default=None, ge=1)
+    tools: tuple[str, ...] = ()
+    mcp: dict[str, Mcp] = {}
+    history: Literal["server", "client"] = "server"
+    posts_to: tuple[Pattern, ...] = ()
+    """Where else it may post than the chat that asks."""
+    busy: Literal["queue", "steer", "interrupt"] = "queue"
+    debounce: float = Field(default=0.0, ge=0)
+    """Seconds to wait for more before it answers."""
+    show_tools: bool = False
+    limits: Limits = Limits()
+    context: Context = Context()
+    routes: dict[str, Any] = {}
+    month_quota: Decimal | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _gather_params(self) -> AgentSettings:
+        for name in ("temperature", "max_tokens"):
+            if (value := getattr(self, name)) is not None:
+                self.params[name] = value
+        return self
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What keeps an enabled agent from running: a key and what is wrong with it."""
+        if not self.model:
+            yield "model", "is missing"

@@ -1,0 +1,53 @@
+"""What an upstream model can be told in config.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from agents.config import Closed
+
+Price = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
+"""Money per 1,000,000 tokens, exactly as written."""
+
+
+class ModelSettings(Closed):
+    """One model of config.yaml."""
+
+    provider: Literal["demo", "openai", "anthropic", "bedrock-converse"]
+    enabled: bool = True
+    base_url: str | None = None
+    api_key: SecretStr = SecretStr("")
+    model: str = ""
+    """What the provider calls it."""
+    price_in: Price = Decimal(0)
+    price_out: Price = Decimal(0)
+    price_cached: Price | None = None
+    """None: cached tokens cost what others do."""
+    context: int | None = Field(default=None, ge=1)
+    max_output: int | None = Field(default=None, ge=1)
+    multiple: bool = False
+    """Takes images and the like beside text."""
+    region: str | None = None
+    access_key_id: SecretStr = SecretStr("")
+    secret_access_key: SecretStr = SecretStr("")
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_a_url(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must be a URL that starts with http:// or https://")
+        return url.rstrip("/") if url else None
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What keeps an enabled model from being called: a key and what is wrong with it."""
+        if self.provider != "demo" and not self.model:
+            yield "model", "is missing; what does the provider call it?"
+        needs_key = self.provider == "anthropic" or (self.provider == "openai" and not self.base_url)
+        if needs_key and not self.api_key.get_secret_value():
+            yield "api_key", "is missing; only a server of your own (base_url) may do without"
+        if self.provider == "bedrock-converse" and not self.region:
+            yield "region", "is missing"

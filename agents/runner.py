@@ -1,0 +1,242 @@
+"""The agent: a model that may use tools, step by step, until it has answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import structlog
+
+from agents.models.tokens import estimate
+from agents.tools import Tool, failure, schema
+from hub.agent import Reply, Step, Turn
+from hub.errors import LeaseLost, RequestError, StoreUnavailable
+from hub.message import Value
+from hub.model import Chunk, Completion, Model, ToolCall, Usage
+
+log = structlog.get_logger()
+_SAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+"""Parameters with two names."""
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    """How much one turn may use: model calls, seconds in all and for one tool, tokens."""
+
+    steps: int = 10
+    seconds: float = 280.0
+    tool_seconds: float = 60.0
+    tokens: int | None = None
+
+    def reached(self, step: int, tokens: int) -> str | None:
+        """Why this step is the last one and gets no tools, or None."""
+        if step >= self.steps:
+            return f"I stopped here: this took more than {self.steps} steps."
+        if self.tokens is not None and tokens >= self.tokens:
+            return f"I stopped here: this took more than {self.tokens} tokens."
+        return None
+
+
+class Runner:
+    """An agent made of a model, a system prompt and tools."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        model: Model,
+        model_name: str,
+        system_prompt: str = "",
+        tools: Sequence[Tool] = (),
+        params: dict[str, Any] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.name = name
+        self.model_name = model_name
+        self.system_prompt = system_prompt
+        self.params = params or {}
+        self.limits = limits or Limits()
+        self._model = model
+        self._tools = {tool.name: tool for tool in tools}
+        self._schemas = [schema(tool) for tool in tools]
+
+    async def answer(self, turn: Turn) -> Reply:
+        """Let the model call tools until it answers or a limit ends the turn; a finished step is never repeated.
+
+        What is emitted is the texts of the steps and of the reply, joined by blank lines, the empty ones left out.
+        """
+        deadline = _now() + self.limits.seconds
+        view = await turn.view()
+        earlier = _finished(view)
+        spoke, step, tokens = any(earlier), len(earlier), 0
+        while True:
+            step += 1
+            last = self.limits.reached(step, tokens)
+            said = _Said(turn, spoke=spoke)
+            in_time = await self._ask(turn, view, said, deadline, tools=last is None)
+            if not in_time:
+                said.conclude(f"I stopped here: this took more than {self.limits.seconds:g} seconds.")
+            elif said.calls and last:
+                said.conclude(last)
+            if last or not in_time or not said.calls:
+                return Reply(text=said.text, usage=said.usage, model=self.model_name)
+            results = await self._use(turn, said.calls, deadline)
+            calls = tuple(map(_sound, said.calls))
+            finished = Step(text=said.text, calls=calls, results=results, usage=said.usage, model=self.model_name)
+            await turn.checkpoint(finished)
+            view += _as_messages(finished)
+            spoke = spoke or bool(said.text)
+            tokens += said.usage.prompt + said.usage.completion
+
+    async def _ask(self, turn: Turn, view: list[dict[str, Any]], said: _Said, deadline: float, *, tools: bool) -> bool:
+        """One call of the model; False when time ran out before its end."""
+        given = {name: value for message in turn.messages for name, value in message.params.items()}
+        request = prepare(
+            Completion(messages=view, tools=self._schemas if tools else [], params=given),
+            self.system_prompt,
+            self.params,
+        )
+        limit = asyncio.timeout_at(deadline)
+        try:
+            async with limit, _closing(self._model.complete(request)) as chunks:
+                async for chunk in chunks:
+                    said.take(chunk)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            said.usage = estimate(request, said.text)
+            return False
+        return True
+
+    async def _use(self, turn: Turn, calls: tuple[ToolCall, ...], deadline: float) -> tuple[str, ...]:
+        """Run all calls of a step at once; the results are in the order of the calls."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = [
+                    group.create_task(self._call(turn, str(index), call, deadline)) for index, call in enumerate(calls)
+                ]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+        return tuple(task.result() for task in running)
+
+    async def _call(self, turn: Turn, key: str, call: ToolCall, deadline: float) -> str:
+        """What a tool returned, or why it did not: whatever goes wrong is the model's to read."""
+        tool = self._tools.get(call.name)
+        if tool is None:
+            return failure(f"There is no tool '{call.name}'; there are: {', '.join(self._tools) or 'none'}.")
+        try:
+            async with asyncio.timeout_at(min(deadline, _now() + self.limits.tool_seconds)):
+                arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
+                return await tool.call(turn, key, arguments)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except msgspec.DecodeError as error:  # also a ValidationError, of the tool's own
+            return failure(f"The arguments of '{call.name}' are wrong: {error}.")
+        except RequestError as error:
+            return failure(str(error))
+        except TimeoutError:
+            return failure(f"The tool '{call.name}' took too long and was stopped; what it began may have happened.")
+        except Exception as error:
+            log.exception("tool failed", agent=self.name, turn=turn.id, tool=call.name)
+            return failure(f"The tool '{call.name}' failed ({type(error).__name__}).")
+
+
+def prepare(completion: Completion, system_prompt: str, params: dict[str, Any]) -> Completion:
+    """The request as an agent makes it: its system prompt first, its parameters where the request has none.
+
+    A parameter of the request wins whenever it is given, also as 0; null counts as not given.
+    """
+    given = {name: value for name, value in completion.params.items() if value is not None}
+    defaults = {name: value for name, value in params.items() if _SAME.get(name) not in given}
+    prompt = [{"role": "system", "content": system_prompt}] if system_prompt else []
+    return Completion(
+        messages=[*prompt, *completion.messages],
+        tools=completion.tools,
+        params=defaults | given,
+        stream=completion.stream,
+    )
+
+
+class _Said:
+    """What the model says in one step, passed on to the turn as it comes."""
+
+    def __init__(self, turn: Turn, *, spoke: bool) -> None:
+        self.calls: tuple[ToolCall, ...] = ()
+        self.usage = Usage()
+        self._pieces: list[str] = []
+        self._emit = turn.emit
+        self._lead = "\n\n" if spoke else ""
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+    def take(self, chunk: Chunk) -> None:
+        if chunk.text:
+            self._say(chunk.text)
+        if chunk.calls:
+            self.calls = chunk.calls
+        if chunk.usage:
+            self.usage = chunk.usage
+
+    def conclude(self, sentence: str) -> None:
+        """Add a paragraph of our own, and let go of calls that nobody will run."""
+        self.calls = ()
+        self._say(f"\n\n{sentence}" if self._pieces else sentence)
+
+    def _say(self, text: str) -> None:
+        if self._pieces:
+            self._emit(text)
+            self._pieces.append(text)
+        elif text := text.lstrip():  # some models begin with blank lines, or write only these before a call
+            self._emit(self._lead + text)
+            self._pieces.append(text)
+
+
+def _sound(call: ToolCall) -> ToolCall:
+    """The call as it may stand in a history: servers refuse one whose arguments are no JSON object.
+
+    What was wrong with them is in the result.
+    """
+    try:
+        msgspec.json.decode(call.arguments, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return ToolCall(id=call.id, name=call.name, arguments="{}")
+    return call
+
+
+def _finished(view: list[dict[str, Any]]) -> list[str]:
+    """The texts of the steps that this turn finished before it was cut off."""
+    texts: list[str] = []
+    for message in reversed(view):
+        if message.get("role") == "user":
+            break
+        if message.get("role") == "assistant":
+            texts.append(message.get("content") or "")
+    return texts
+
+
+def _as_messages(step: Step) -> list[dict[str, Any]]:
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in step.calls
+    ]
+    said: dict[str, Any] = {"role": "assistant", "content": step.text or None, "tool_calls": calls}
+    results = zip(step.calls, step.results, strict=True)
+    return [said, *({"role": "tool", "tool_call_id": call.id, "content": result} for call, result in results)]
+
+
+@asynccontextmanager
+async def _closing(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[AsyncIterator[Chunk]]:
+    """Stop the upstream however the step ends."""
+    try:
+        yield chunks
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,98 @@
+"""The `message` tool: post to any chat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from agents.tools.tool import failure
+from hub.agent import Receipt, Turn
+from hub.message import API, Address, Button, Buttons, Text
+
+_PARAMETERS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "content": {"type": "string", "description": "The text, in Markdown."},
+        "channel": {"type": "string", "description": "The channel's name. Leave out for the chat you are in."},
+        "chat_id": {"type": "string", "description": "The chat's id there. Leave out for the chat you are in."},
+        "thread_id": {"type": "string", "description": "A thread or topic of that chat, if it has some."},
+        "buttons": {
+            "type": "array",
+            "items": {"type": "array", "items": {"type": "string"}},
+            "description": "Rows of buttons below the text; pressing one says its text.",
+        },
+    },
+    "required": ["content"],
+    "additionalProperties": False,
+}
+
+
+class _Arguments(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Ids may be numbers: models write them so."""
+
+    content: str
+    channel: str | None = None
+    chat_id: str | int | None = None
+    thread_id: str | int | None = None
+    media: object = None
+    buttons: list[list[str]] | None = None
+
+
+class MessageTool:
+    """Sends a message now, apart from the reply."""
+
+    name = "message"
+    description = (
+        "Send a message to a chat right now, in addition to your reply. Name `channel` and `chat_id` to write to"
+        " another chat. The result tells whether it was delivered."
+    )
+    parameters = _PARAMETERS
+
+    async def call(self, turn: Turn, key: str, arguments: dict[str, Any]) -> str:
+        """Post and return what became of it, as JSON; nothing that was asked for is left out in silence."""
+        wanted = msgspec.convert(arguments, _Arguments)
+        target = _target(wanted, turn.address)
+        if problem := _problem(wanted, target):
+            return failure(problem)
+        assert target is not None
+        return _report(await turn.post(key, target, (Text(text=wanted.content),), _buttons(wanted.buttons or [])))
+
+
+def _buttons(rows: list[list[str]]) -> Buttons:
+    """Buttons that say what is on them; blank ones are none."""
+    made = (tuple(Button(text=text, value=text) for text in row if text.strip()) for row in rows)
+    return tuple(row for row in made if row)
+
+
+def _problem(wanted: _Arguments, target: Address | None) -> str | None:
+    if wanted.media:
+        return "Nothing was sent: this version sends text and buttons, without media."
+    if not wanted.content.strip():
+        return "Nothing was sent: content is empty."
+    if target is None:
+        return "Nothing was sent: name both channel and chat_id, because there is no chat to default to."
+    return None
+
+
+def _target(wanted: _Arguments, asking: Address) -> Address | None:
+    """Where to post; the thread one is asked in is kept only for the same chat."""
+    here = None if asking.channel == API else asking
+    channel = wanted.channel or (here and here.channel)
+    same = here if here and channel == here.channel else None
+    chat_id = str(wanted.chat_id) if wanted.chat_id not in (None, "") else same and same.chat_id
+    if not channel or not chat_id:
+        return None
+    if wanted.thread_id not in (None, ""):
+        return Address(channel, chat_id, str(wanted.thread_id))
+    return same if same and same.chat_id == chat_id else Address(channel, chat_id)
+
+
+def _report(receipt: Receipt) -> str:
+    report = {
+        "status": receipt.status,
+        "id": receipt.id,
+        "platform_ids": receipt.platform_ids,
+        "reason": receipt.reason,
+    }
+    return msgspec.json.encode(report).decode()

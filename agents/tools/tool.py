@@ -1,0 +1,44 @@
+"""What a tool is."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from hub.agent import Turn
+
+
+class Tool(Protocol):
+    """Something the hub does when a model asks for it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def description(self) -> str:
+        """What it does and when to use it, for the model."""
+        ...
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The JSON Schema of its arguments."""
+        ...
+
+    async def call(self, turn: Turn, key: str, arguments: dict[str, Any]) -> str:
+        """Do it and return what the model shall read; `key` tells the calls of one step apart.
+
+        RequestError and msgspec.ValidationError become results that say so.
+        """
+        ...
+
+
+def schema(tool: Tool) -> dict[str, Any]:
+    """The tool as a request to a model names it."""
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
+
+
+def failure(why: str) -> str:
+    """The result of a call that did nothing."""
+    return msgspec.json.encode({"error": why}).decode()

@@ -1,0 +1,46 @@
+"""The façade: every route below one Quart app.
+
+To add a route: a module with a Blueprint called `routes`, every view marked `@require(scope)` or `@without_key`
+(api/auth.py), and its line in ROUTES. A view reads `current.hub()`, `current.key()` and `await wire.read(Body)`,
+returns `wire.answer(value)`, or `sse.stream(source)`, and raises what hub/errors.py has; api/errors.py turns that into
+the response. A source runs after the request's context is gone: it is handed what it needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from quart import Quart
+
+from api import auth, cors, errors
+from api.connection import Connection
+from api.current import HUB, KEEP_ALIVE
+from api.ports import Hub
+
+ROUTES = (
+    "api.openai.models",
+    "api.openai.chat",
+    "api.turns",
+    "api.deliveries",
+    "api.messages",
+    "api.web",
+    "api.channels",
+    "api.webhooks",
+    "api.ops",
+)
+
+
+def create_app(hub: Hub, *, keep_alive: float = 15.0) -> Quart:
+    """The ASGI app that answers for this hub; a stream that is silent for `keep_alive` seconds says so."""
+    app = Quart(__name__, static_folder=None)
+    app.asgi_http_class = Connection
+    app.config["MAX_CONTENT_LENGTH"] = errors.BODY_LIMIT
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.config[KEEP_ALIVE] = keep_alive
+    app.extensions[HUB] = hub
+    errors.register(app)
+    cors.register(app, hub.cors)
+    for module in ROUTES:
+        app.register_blueprint(import_module(module).routes)
+    auth.refuse_unchecked(app)
+    return app

@@ -1,0 +1,91 @@
+"""/api/v1/channels and /api/v1/pairing: how channels are, a fresh connection for one, strangers who ask to talk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from quart import Blueprint, Response
+
+from api import current, wire
+from api.auth import require
+from hub import access
+from hub.errors import NotFound, RequestError
+from hub.health import Health, of_channels
+
+routes = Blueprint("channels", __name__)
+
+
+class Code(msgspec.Struct):
+    """The body of an approval."""
+
+    code: str
+
+
+@routes.get("/api/v1/channels")
+@require("read")
+async def show() -> Response:
+    """Every enabled channel with its state, as its holder last said."""
+    hub = current.hub()
+    found = await hub.store.read(of_channels)
+    unheard = Health(state="stopped", since=hub.clock())
+    return wire.answer({"channels": [_shown(name, found.get(name, unheard)) for name in hub.channels]})
+
+
+@routes.post("/api/v1/channels/<name>/restart")
+@require("admin")
+async def restart(name: str) -> Response:
+    """Have a channel connect anew, whichever process holds it."""
+    _known(name)
+    freed = await current.hub().restart(name)
+    return wire.answer({"success": True, "channel": name, "held": freed}, 202)
+
+
+@routes.get("/api/v1/pairing/<channel>")
+@require("admin")
+async def pending(channel: str) -> Response:
+    """Who waits for approval."""
+    _known(channel)
+    hub = current.hub()
+    now = hub.clock()
+    found = await hub.store.read(lambda connection: access.pending(connection, channel, now))
+    requests = [
+        {
+            "code": one.code,
+            "userId": one.sender,
+            "name": one.name,
+            "createdAt": int(one.created_at),
+            "expiresAt": int(one.expires_at),
+        }
+        for one in found
+    ]
+    return wire.answer({"requests": requests})
+
+
+@routes.post("/api/v1/pairing/<channel>/approve")
+@require("admin")
+async def approve(channel: str) -> Response:
+    """Let the person in who was given the code."""
+    _known(channel)
+    code = (await wire.read(Code)).code
+    hub = current.hub()
+    now = hub.clock()
+    sender = await hub.store.write(lambda connection: access.approve(connection, channel, code, now))
+    if sender is None:
+        raise RequestError(f"'{code}' is no code that waits in '{channel}'.", param="code", code="unknown_code")
+    return wire.answer({"success": True, "userId": sender})
+
+
+def _known(channel: str) -> None:
+    if channel not in current.hub().channels:
+        raise NotFound(f"There is no enabled channel '{channel}'.", code="unknown_channel")
+
+
+def _shown(name: str, health: Health) -> dict[str, Any]:
+    return {
+        "channel": name,
+        "state": health.state,
+        "error": health.error,
+        "since": int(health.since),
+        "reconnects": health.reconnects,
+    }

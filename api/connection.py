@@ -1,0 +1,86 @@
+"""How a response leaves: so that a client that went away ends the work done for it, at whatever byte."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable
+from contextlib import suppress
+from typing import cast
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from quart import Quart, Request, Response
+from quart.asgi import ASGIHTTPConnection
+from quart.utils import encode_headers
+
+from api import errors
+
+_REQUESTS = "bothub.requests"
+LAST_WORDS_SECONDS = 0.5
+"""How long a client may take to be told that the hub stops."""
+
+
+def requests(app: Quart) -> set[asyncio.Task[None]]:
+    """The requests that are being answered; cancelling one tells its client that the hub stops, and ends it."""
+    return app.extensions.setdefault(_REQUESTS, set())
+
+
+class Connection(ASGIHTTPConnection):
+    """One request and its response.
+
+    Quart's own sends the headers before it enters the body, so a client that goes at that moment would leave the
+    body's source running; and it lets go of a request's task when the server stops.
+    """
+
+    _begun: Response | None = None
+    """The response whose headers are on their way."""
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Answer the request until it is answered or the client is gone."""
+        request = self._create_request_from_scope(send)
+        handler = asyncio.create_task(self.handle_request(request, send))
+        receiver = asyncio.create_task(self.handle_messages(request, receive))
+        running = requests(self.app)
+        running.add(handler)
+        try:
+            await asyncio.wait((handler, receiver), return_when=asyncio.FIRST_COMPLETED)
+            if handler.cancelled():
+                await self._tell_stopping(request, send)
+        finally:
+            running.discard(handler)
+            handler.cancel()
+            receiver.cancel()
+            await asyncio.wait((handler, receiver))
+        if not handler.cancelled():
+            handler.result()
+
+    async def handle_request(self, request: Request, send: ASGISendCallable) -> None:
+        """Send the response; nothing may wait between the view's return and the body's `__aenter__`."""
+        response = await self.app.handle_request(request)
+        assert isinstance(response, Response)
+        async with response.response as body:  # pyright: ignore[reportUnknownVariableType] - Quart's are bytes or str
+            self._begun = response
+            await self._start(response, send)
+            async for data in cast(AsyncIterable[bytes | str], body):
+                piece = data.encode() if isinstance(data, str) else data
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _start(self, response: Response, send: ASGISendCallable) -> None:
+        headers = encode_headers(response.headers)
+        await send(
+            {"type": "http.response.start", "status": response.status_code, "headers": headers, "trailers": False}
+        )
+
+    async def _tell_stopping(self, request: Request, send: ASGISendCallable) -> None:
+        """The last words to a client whose answer is cut because the hub stops."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                if self._begun is None:
+                    response = errors.stopping(request.path)
+                    await self._start(response, send)
+                    last = await response.get_data(as_text=False)
+                elif self._begun.mimetype == "text/event-stream":
+                    last = errors.stopping_event(request.path)
+                else:
+                    return
+                await send({"type": "http.response.body", "body": last, "more_body": False})

@@ -1,0 +1,28 @@
+"""What belongs to the request that is being answered."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from quart import current_app, g
+
+from api.ports import Hub
+from hub.accounts.keys import Key
+
+HUB = "bothub"
+KEEP_ALIVE = "KEEP_ALIVE"
+
+
+def hub() -> Hub:
+    """The hub this app was made for."""
+    return cast(Hub, current_app.extensions[HUB])
+
+
+def key() -> Key:
+    """The key the request came with; only where the route has `@require`."""
+    return cast(Key, g.key)
+
+
+def keep_alive() -> float:
+    """How long a stream may be silent, in seconds."""
+    return cast(float, current_app.config[KEEP_ALIVE])

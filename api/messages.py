@@ -1,0 +1,127 @@
+"""/api/v1/messages: LettaBot's way to post to a chat, and what was said in a web room. Times: whole Unix seconds."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+from quart import Blueprint, Response, request
+
+from api import current, posting
+from api.auth import require
+from api.deliveries import OPEN, WAIT, check, post
+from api.repeats import once
+from api.wire import answer, fit, read
+from hub.deliveries import DeliveryRecord
+from hub.errors import RequestError
+from hub.rooms import Post, StoredRooms
+
+routes = Blueprint("messages", __name__)
+LIMIT = 50
+MOST = 200
+DIGITS = 18
+"""A cursor is a number that a database can hold."""
+
+
+class NewMessage(msgspec.Struct):
+    """The body of POST /api/v1/messages, in LettaBot's names or ours."""
+
+    channel: str | None = None
+    chat_id: str | int | None = None
+    chatId: str | int | None = None  # noqa: N815 - LettaBot's name
+    thread_id: str | int | None = None
+    threadId: str | int | None = None  # noqa: N815
+    text: str | None = None
+    file: Any = None
+    kind: Any = None
+
+
+@routes.post("/api/v1/messages")
+@require("deliver")
+async def create() -> Response:
+    """Post to a chat and wait 10 s for the end: 200 delivered, 202 still waiting, 502 not delivered."""
+    new = await _read()
+    to = posting.address(
+        new.channel, new.chatId if new.chat_id is None else new.chat_id, new.thread_id or new.threadId, chat="chatId"
+    )
+    said = posting.parts(posting.text(new.text))
+    check(current.key(), to)
+
+    async def act(id: str) -> tuple[int, Any]:
+        return _outcome(await post(f"dlv_{id}", to, said, WAIT))
+
+    return await once(new, act)
+
+
+@routes.get("/api/v1/messages")
+@require("read")
+async def index() -> Response:
+    """What was said in a web room after a cursor, the oldest first; `next` is the cursor to go on with."""
+    args = request.args
+    asked = posting.address(args.get("channel"), args.get("chat_id"))
+    after, limit = cursor(args.get("after"), "after"), _limit(args.get("limit"))
+    hub = current.hub()
+    room = hub.posts.room(asked)
+    posts = await StoredRooms(hub.store, hub.signals, hub.clock).read(room.channel, room.chat_id, after, limit)
+    following = str(posts[-1].id) if posts else args.get("after") or None
+    return answer({"messages": [shown(post) for post in posts], "next": following})
+
+
+def cursor(value: str | None, param: str) -> int:
+    """A cursor from a request, 0 for none; raises RequestError."""
+    if not value:
+        return 0
+    if not (value.isascii() and value.isdecimal() and len(value) <= DIGITS):
+        raise RequestError(f"{param} must be the id of a message.", param=param, code="invalid_value")
+    return int(value)
+
+
+def shown(post: Post) -> dict[str, Any]:
+    """A message of a room as its readers see it."""
+    author, address = post.author, post.address
+    return {
+        "id": str(post.id),
+        "channel": address.channel,
+        "chat_id": address.chat_id,
+        "thread_id": address.thread_id,
+        "author": {"id": author.id, "name": author.name, "kind": author.kind},
+        "text": post.text,
+        "files": [{"name": file.name, "media_type": file.media_type, "size": file.size} for file in post.files],
+        "buttons": [[{"text": button.text, "value": button.value} for button in row] for row in post.buttons],
+        "at": int(post.at),
+    }
+
+
+async def _read() -> NewMessage:
+    """The body, JSON or a form; raises RequestError for what cannot be posted by now."""
+    if (request.mimetype or "").startswith("multipart/"):
+        form: Any = await cast(Any, request).form  # Quart does not say what a form holds
+        new = fit(form.to_dict(), NewMessage)
+        has_file = bool(await request.files)
+    else:
+        new, has_file = await read(NewMessage), False
+    for param, there in (("file", has_file or new.file is not None), ("kind", new.kind is not None)):
+        if there:
+            problem = f"{param} is not supported by this version: only text can be posted."
+            raise RequestError(problem, param=param, code="unsupported_parameter")
+    return new
+
+
+def _outcome(record: DeliveryRecord) -> tuple[int, dict[str, Any]]:
+    known = {"id": record.delivery.id}
+    if record.status == "delivered":
+        first = record.parts[0].platform_id if record.parts else None
+        return 200, {"success": True, "messageId": first, "status": record.status, **known}
+    if record.status in OPEN:
+        reason = current.hub().posts.waiting_because(record)
+        return 202, {"success": True, "status": "waiting", "reason": reason, **known}
+    why = record.last_error or record.reason or record.status
+    return 502, {"success": False, "error": f"Not delivered: {why}", "code": "delivery_failed", **known}
+
+
+def _limit(value: str | None) -> int:
+    if not value:
+        return LIMIT
+    if not (value.isascii() and value.isdecimal() and 1 <= int(value[:9]) <= MOST):
+        raise RequestError(f"limit must be 1 to {MOST}.", param="limit", code="invalid_value")
+    return int(value)

@@ -1,0 +1,118 @@
+"""POST /v1/chat/completions: agents remember, models and agents with `history: client` do not."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from hashlib import sha256
+from typing import Any
+
+from quart import Blueprint, Response, request
+
+from api import current, errors
+from api.auth import require
+from api.openai import passthrough, wire
+from api.openai.models import named
+from api.openai.reply import Head, Source, begin, events
+from api.openai.request import DEFAULT_SESSION, ChatRequest, agent_params, last_user_text, parse, session_id
+from api.ports import Hub, Named
+from api.wire import body as read_body
+from api.wire import decode
+from hub.accounts.turns import Ask, TurnRecord
+from hub.errors import InboxFull
+from hub.message import Text
+
+routes = Blueprint("chat", __name__)
+TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the request were ignored."'
+OWN_SESSION = "Requests without a session share one: pass session_id to have your own."
+
+
+@routes.post("/v1/chat/completions")
+@require("chat")
+async def complete() -> Response:
+    """An answer, whole or as a stream."""
+    raw = await read_body()
+    body = decode(raw)
+    chat = parse(body)
+    target = named(chat.model)
+    if target.kind == "model" or target.history == "client":
+        return await passthrough.complete(target, chat, body)
+    return await _ask(target, chat, body, raw)
+
+
+async def _ask(target: Named, chat: ChatRequest, body: dict[str, Any], raw: bytes) -> Response:
+    session = session_id(chat, request.headers) or chat.user
+    ask = _question(target, chat, body, session or DEFAULT_SESSION, raw)
+    hub = current.hub()
+    source = _streamed(hub, ask, chat.include_usage, current.keep_alive()) if chat.stream else _whole(hub, ask)
+    try:
+        response = await begin(source)
+    except InboxFull as full:
+        if session is not None:
+            raise
+        raise InboxFull(f"{full} {OWN_SESSION}", retry_after=full.retry_after) from full
+    if chat.tools:
+        response.headers["Warning"] = TOOLS_IGNORED
+    return response
+
+
+def _question(target: Named, chat: ChatRequest, body: dict[str, Any], session: str, raw: bytes) -> Ask:
+    key = current.key()
+    fingerprint = sha256(f"{key.id}\0{session}\0".encode())
+    fingerprint.update(raw)
+    return Ask(
+        agent=target.name,
+        key_id=key.id,
+        session_id=session,
+        parts=(Text(text=last_user_text(chat.messages)),),
+        params=agent_params(body),
+        posts_to=key.posts_to,
+        fingerprint=fingerprint.hexdigest(),
+        repeats=_repeats(request.headers.get("X-Stainless-Retry-Count", "")),
+        pieces=bool(chat.stream),
+    )
+
+
+def _repeats(count: str) -> bool:
+    """Whether an SDK says that it sends this request again."""
+    return count.isdecimal() and int(count) > 0
+
+
+async def _whole(hub: Hub, ask: Ask) -> Source:
+    """The answer as one JSON."""
+    async with hub.turns.ask(ask) as answer:
+        async for _ in answer:
+            pass
+        record = _completed(answer.record)
+        said = wire.message(record.response or "")
+        body = wire.completion(
+            answer.id, int(record.created_at), ask.agent, message=said, finish="stop", usage=wire.usage(record.usage)
+        )
+        yield Head(id=answer.id, length=len(body))
+        yield body
+        answer.began()
+        answer.written()
+
+
+async def _streamed(hub: Hub, ask: Ask, with_usage: bool, silence: float) -> Source:
+    """The answer as events; nothing is sent before there is something to send, or a silence to break."""
+    async with hub.turns.ask(ask) as answer:
+        chunks = wire.Chunks(answer.id, int(hub.clock()), ask.agent, with_usage=with_usage)
+
+        def end() -> bytes:
+            return chunks.finish("stop") + chunks.usage(wire.usage(_completed(answer.record).usage))
+
+        async with aclosing(events(aiter(answer), silence, chunks.text, end)) as lines:
+            first = await anext(lines)
+            yield Head(id=answer.id)
+            yield first
+            answer.began()
+            async for line in lines:
+                yield line
+        answer.written()
+
+
+def _completed(record: TurnRecord) -> TurnRecord:
+    """The record, if the turn was answered; raises what its asker is told otherwise."""
+    if record.status != "completed":
+        raise errors.Told(errors.of_turn(record))
+    return record

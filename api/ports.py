@@ -1,0 +1,154 @@
+"""What the façade needs of the hub; `hub/app.py` hands it over, so that no route knows the engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from hub.accounts.turns import Ask, Call, TurnRecord
+from hub.channel import State, WebhookAnswer
+from hub.deliveries import DeliveryRecord
+from hub.message import Address, Delivery, Message
+from hub.model import Chunk
+from hub.signals import Signals
+from hub.store import Store
+
+
+class Answer(Protocol):
+    """A turn as its asker sees it: iterate over the reply's text as it is written, then read `record`.
+
+    The pieces joined are `record.response`, none missing and none twice.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def record(self) -> TurnRecord:
+        """The turn after its end: completed, cancelled, or failed with an `error_code` that api/errors.py knows."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[str]: ...
+
+    def began(self) -> None:
+        """Say that the first byte of the answer went out."""
+        ...
+
+    def written(self) -> None:
+        """Say that the answer went out in full: a repeated request is a new one from now on."""
+        ...
+
+
+class Turns(Protocol):
+    """Asks agents, and knows what became of it."""
+
+    def ask(self, ask: Ask) -> AbstractAsyncContextManager[Answer]:
+        """Send a message and follow its turn; leaving before the end is a client that went away.
+
+        Raises InboxFull; TurnTimeout from the iteration when `api.turn_timeout` is over (the turn is cancelled).
+        """
+        ...
+
+    async def find(self, id: str) -> TurnRecord | None:
+        """A turn with its present status, or None."""
+        ...
+
+    async def cancel(self, id: str) -> TurnRecord | None:
+        """Ask a turn to stop, wait a moment until it has, and return it; one that is over stays as it is."""
+        ...
+
+
+class Models(Protocol):
+    """Completes without memory."""
+
+    def complete(self, call: Call) -> AsyncIterator[Chunk]:
+        """Answer and record the turn; closing the iterator, or cancelling who waits for it, records it as cancelled.
+
+        Raises a ModelError; TurnTimeout when `api.turn_timeout` is over before the first chunk.
+        """
+        ...
+
+
+class Posts(Protocol):
+    """Sends messages to chats."""
+
+    async def deliver(self, delivery: Delivery, wait: float) -> DeliveryRecord:
+        """Put a delivery on its way once per id and wait up to `wait` seconds for its end.
+
+        The address's channel may be a kind's name. Raises RequestError for an unknown channel, InboxFull.
+        """
+        ...
+
+    async def find(self, id: str) -> DeliveryRecord | None: ...
+
+    async def discard(self, id: str) -> DeliveryRecord | None:
+        """Withdraw a delivery that nobody has begun to send; returns it as it then is."""
+        ...
+
+    def room(self, address: Address) -> Address:
+        """The web room that an address means; raises RequestError for an unknown channel, or one of another kind."""
+        ...
+
+    def waiting_because(self, record: DeliveryRecord) -> str | None:
+        """Why a delivery waits, in words: `channel not enabled`, or its last error."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """An agent or model that a request may name; `created` is a Unix time in seconds."""
+
+    name: str
+    kind: Literal["agent", "model"]
+    created: int
+    history: Literal["server", "client"] = "server"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readiness:
+    """What `/ready` tells; `ok` is the whole verdict."""
+
+    ok: bool
+    store: str
+    migrations: str
+    roles: Sequence[str]
+    channels: Mapping[str, State]
+
+
+Push = Callable[[Mapping[str, str], bytes], Awaitable[WebhookAnswer]]
+"""Stores what a platform pushed, by its headers (names in lower case) and body, and says what to answer.
+
+Raises Forbidden for what does not know the platform's secret.
+"""
+
+
+async def _nobody_holds(_channel: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hub:
+    """Everything the façade is given."""
+
+    store: Store
+    signals: Signals
+    clock: Callable[[], float]
+    turns: Turns
+    models: Models
+    posts: Posts
+    names: Callable[[], Sequence[Named]]
+    """Agents first, the default agent at their head."""
+    accept: Callable[[Message], Awaitable[None]]
+    """Takes a message that was said in a web room, as a channel would."""
+    ready: Callable[[], Awaitable[Readiness]]
+    channels: Sequence[str] = ()
+    """The names of the enabled channels."""
+    webhooks: Mapping[tuple[str, str], Push] = field(default_factory=dict[tuple[str, str], Push])
+    """What takes the pushes to `/webhooks/<kind>/<channel>`."""
+    restart: Callable[[str], Awaitable[bool]] = _nobody_holds
+    """Has a channel connect anew; says whether a process held it."""
+    local_key: str | None = None
+    """`api.local_key`: the name of the key that keyless local clients act as."""
+    cors: Sequence[str] = ()

@@ -1,0 +1,56 @@
+"""GET and DELETE /api/v1/turns/ID: what became of a turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart import Blueprint, Response
+
+from api import current, errors
+from api.auth import require
+from api.openai import wire
+from api.wire import answer
+from hub.accounts.turns import TurnRecord
+from hub.errors import NotFound
+
+routes = Blueprint("turns", __name__)
+
+
+@routes.get("/api/v1/turns/<id>")
+@require("read", "chat")
+async def show(id: str) -> Response:
+    """The turn as it is now."""
+    return answer(turn(await _mine(id)))
+
+
+@routes.delete("/api/v1/turns/<id>")
+@require("chat")
+async def cancel(id: str) -> Response:
+    """The turn after it was asked to stop; the same again for one that is over."""
+    record = await _mine(id)
+    return answer(turn(record if record.over else await current.hub().turns.cancel(id) or record))
+
+
+async def _mine(id: str) -> TurnRecord:
+    """The turn, if it is the key's; the id of a chat completion finds it, too."""
+    record = await current.hub().turns.find(id.removeprefix("chatcmpl-"))
+    if record is None or record.key_id != current.key().id:
+        raise NotFound(f"There is no turn '{id}'.", code="turn_not_found")
+    return record
+
+
+def turn(record: TurnRecord) -> dict[str, Any]:
+    """A turn in the words of the API."""
+    ended = record.status in ("failed", "cancelled")
+    return {
+        "id": record.id,
+        "object": "turn",
+        "status": record.status,
+        "agent": record.agent,
+        "session_id": record.session_id,
+        "response": record.response,
+        "usage": wire.usage(record.usage),
+        "error": errors.of_turn(record).body["error"] if ended else None,
+        "created_at": int(record.created_at),
+        "finished_at": None if record.finished_at is None else int(record.finished_at),
+    }

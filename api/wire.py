@@ -1,0 +1,61 @@
+"""JSON in and out: bodies become values, values become responses."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from quart import Response, request
+from werkzeug.exceptions import RequestTimeout
+
+from hub.errors import RequestError
+
+T = TypeVar("T")
+JSON = "application/json"
+BODY_SECONDS = 60.0
+_MISSING = re.compile("Object missing required field `(.+)`")
+_encode = msgspec.json.Encoder().encode
+
+
+def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON response of any value msgspec can write."""
+    return Response(_encode(value), status, headers, content_type=JSON)
+
+
+async def read(type: type[T]) -> T:
+    """The request's body as a value; raises RequestError with the position, or the field that does not fit."""
+    return fit(decode(await body()), type)
+
+
+async def body() -> bytes:
+    """The request's body; raises what becomes a 408 when it does not arrive, a 413 when it is too large."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.body
+    except TimeoutError as error:
+        raise RequestTimeout(f"The body did not arrive within {BODY_SECONDS:g} s.") from error
+
+
+def decode(body: bytes) -> Any:
+    """Whatever JSON the body is; raises RequestError with the position of what is not JSON."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(f"The body is not JSON: {error}", code="invalid_json") from error
+
+
+def fit(value: Any, type: type[T]) -> T:
+    """The value as the type; raises RequestError that names the field which does not fit."""
+    try:
+        return msgspec.convert(value, type)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        param = path.rstrip("`").lstrip(".") or None
+        if lacks := _MISSING.fullmatch(problem):
+            missing = f"{param}.{lacks[1]}" if param else lacks[1]
+            raise RequestError(f"{missing} is missing.", param=missing, code="missing_parameter") from error
+        if "matching regex" in problem:
+            problem = "has characters that are not allowed"
+        raise RequestError(f"{param or 'The body'}: {problem}", param=param, code="invalid_value") from error

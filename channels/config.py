@@ -1,0 +1,81 @@
+"""What every channel can be told in config.yaml, whatever its platform."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+CLOSED = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
+"""Unknown keys are refused; ids may be written as numbers; errors never quote what was given."""
+DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)?")
+UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+Groups = Literal["mention", "listen", "open", "off"]
+
+
+def _seconds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    written = DURATION.fullmatch(value.strip())
+    if not written:
+        raise ValueError("must be a time such as 500ms, 8s, 5m or 1h, or a number of seconds")
+    return float(written[1]) * UNITS[written[2] or "s"]
+
+
+def _url(value: str) -> str:
+    if not re.match(r"https?://[^/\s]+", value):
+        raise ValueError("must be a URL that starts with http:// or https://")
+    return value.rstrip("/")
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+"""A time span: `500ms`, `8s`, `5m`, `1h`, `1d`, or a number of seconds."""
+Url = Annotated[str, AfterValidator(_url)]
+NO_SECRET = SecretStr("")
+MISSING = "is missing"
+
+
+class Closed(BaseModel):
+    """A part of config.yaml."""
+
+    model_config = CLOSED
+
+
+class Chat(Closed):
+    """What is different in one chat."""
+
+    groups: Groups | None = None
+    agent: str | None = None
+
+
+class Rate(Closed):
+    """How many messages one person may send; None is no limit."""
+
+    per_minute: int | None = Field(default=None, ge=1)
+    per_day: int | None = Field(default=None, ge=1)
+
+
+class ChannelSettings(Closed):
+    """One channel of config.yaml."""
+
+    kind: str
+    enabled: bool = True
+    agent: str = ""
+    """Who answers; left out in the file, it is the first enabled agent."""
+    base_url: Url | None = None
+    direct: Literal["pairing", "allowlist", "open", "off"] = "pairing"
+    groups: Groups = "mention"
+    allow: tuple[str, ...] = ()
+    """Ids of the people (and bots) who may write without being paired."""
+    chats: dict[str, Chat] = {}
+    rate: Rate = Rate()
+    bots: Literal["ignore", "allow"] = "ignore"
+    preview: bool = True
+    commands: bool = True
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What keeps an enabled channel from running: a key and what is wrong with it."""
+        yield from ()

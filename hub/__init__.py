@@ -1,0 +1,1 @@
+"""bothub's engine: vocabulary, ports, bus, turns and deliveries."""

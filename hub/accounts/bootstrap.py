@@ -1,0 +1,82 @@
+"""The admin key of the first start: given by the operator, or made once and kept in a file only its owner reads."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from hub.accounts import KEY_VARIABLES
+from hub.accounts.keys import new_secret
+from hub.errors import ConfigError
+from hub.message import Value
+
+FILE = "api-key.json"
+SHORTEST = 16
+_PLACEHOLDER = re.compile(
+    r"(?:(?:br|sk)-)?[<\[{]?(?:change|your|example|sample|placeholder|insert|replace|enter|put|todo|password|secret|xxx|\.\.\.)",
+    re.IGNORECASE,
+)
+
+
+class Bootstrap(Value, frozen=True, kw_only=True):
+    """The secret, and the file it is kept in if the operator did not give it; `made` just now."""
+
+    secret: str
+    path: Path | None = None
+    made: bool = False
+
+
+class _File(msgspec.Struct, frozen=True, rename="camel"):
+    api_key: str
+
+
+def bootstrap(data_dir: Path, given: str | None) -> Bootstrap:
+    """The given secret, else the one in `data_dir`, else a new one that is saved there; raises ConfigError."""
+    if given:
+        return Bootstrap(secret=_strong(given, KEY_VARIABLES[0]))
+    path = data_dir / FILE
+    if path.exists():
+        return Bootstrap(secret=_read(path), path=path)
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = _save(path, new_secret())
+    except OSError as error:
+        raise ConfigError([f"data_dir: cannot write {path}: {error.strerror}"]) from error
+    return Bootstrap(secret=_read(path), path=path, made=made)
+
+
+def _strong(secret: str, where: str) -> str:
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise ConfigError([f"{where}: an API key is made of ASCII characters without spaces"])
+    if len(secret) < SHORTEST or len(set(secret)) < SHORTEST // 2 or _PLACEHOLDER.match(secret):
+        raise ConfigError(
+            [f"{where}: this API key is weak or a placeholder; give none, or one of `openssl rand -hex 32`"]
+        )
+    return secret
+
+
+def _read(path: Path) -> str:
+    try:
+        return _strong(msgspec.json.decode(path.read_bytes(), type=_File).api_key, str(path))
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ConfigError([f'{path}: cannot read {{"apiKey": "..."}}: {error}']) from error
+
+
+def _save(path: Path, secret: str) -> bool:
+    """Write the file whole and private, unless another process was first; says whether it did."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.encode(_File(api_key=secret)) + b"\n")
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    return True

@@ -1,0 +1,191 @@
+"""API keys: who may ask what.
+
+`keys.scopes` holds words separated by spaces: `chat`, `read`, `deliver`, or `deliver=PATTERN` for posts to some
+addresses only, as often as needed: `chat read deliver=support:* deliver=web:lobby`. In a pattern `*` is any text.
+A secret is never stored: only its SHA-256, and a prefix for lists.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from functools import cache
+from hashlib import sha256
+from typing import Any, Literal
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.message import Address, Value
+from hub.store.tables import keys
+
+Scope = Literal["chat", "read", "deliver", "admin"]
+Role = Literal["admin", "user"]
+USER_SCOPES = ("chat", "read")
+LOCAL_SCOPES = ("chat", "read", "deliver")
+BOOTSTRAP = "bootstrap"
+"""The name and source of the admin key that exists from the first start."""
+PREFIXES = ("br-", "sk-")
+"""How the keys begin that bothub makes."""
+SHOWN = 8
+"""How many characters of a secret a list may show; never more than a quarter of it."""
+
+
+class Key(Value, frozen=True, kw_only=True):
+    """An API key without its secret; times are Unix seconds."""
+
+    id: int
+    name: str
+    role: Role
+    scopes: tuple[str, ...] = ()
+    prefix: str = ""
+    group_id: int | None = None
+    owner_id: int | None = None
+    active: bool = True
+    expires_at: float | None = None
+
+    def usable(self, now: float) -> bool:
+        """Whether it is active and has not expired."""
+        return self.active and (self.expires_at is None or now < self.expires_at)
+
+    def has(self, scope: Scope) -> bool:
+        """Whether it may do this at all; for `deliver` perhaps only to some addresses."""
+        return self.role == "admin" or any(held.partition("=")[0] == scope for held in self.scopes)
+
+    @property
+    def posts_to(self) -> tuple[str, ...]:
+        """Patterns of the addresses it may post to; `*` is any text."""
+        if self.role == "admin":
+            return ("*",)
+        held = (scope.partition("=") for scope in self.scopes)
+        return tuple(pattern if limited else "*" for scope, limited, pattern in held if scope == "deliver")
+
+    def may_deliver(self, address: Address) -> bool:
+        """Whether it may post to this address."""
+        return any(fnmatchcase(str(address), pattern) for pattern in self.posts_to)
+
+
+def new_secret(prefix: str = "br-") -> str:
+    """A secret for a new key: 32 random bytes."""
+    return prefix + secrets.token_urlsafe(32)
+
+
+def hash_of(secret: str) -> str:
+    """What is stored of a secret."""
+    return sha256(secret.encode()).hexdigest()
+
+
+def identify(connection: Connection, secret: str, local: str | None) -> Key | None:
+    """A unit: the key a request acts as; with `local`, the name of a key, every secret not made here acts as that."""
+    key = find(connection, secret) if secret else None
+    if key is None and local is not None and not secret.startswith(PREFIXES):
+        return find_local(connection, local)
+    return key
+
+
+def find(connection: Connection, secret: str) -> Key | None:
+    """A unit: the key with this secret, inactive where its owner is; or None."""
+    row = connection.execute(_FIND, {"hash_": hash_of(secret)}).first()
+    return None if row is None else _key(row)
+
+
+def find_local(connection: Connection, name: str) -> Key | None:
+    """A unit: the key without a secret that local clients act as, or None."""
+    row = connection.execute(_LOCAL, {"name_": name}).first()
+    return None if row is None else _key(row)
+
+
+def create(
+    connection: Connection,
+    secret: str | None,
+    *,
+    name: str,
+    now: float,
+    role: Role = "user",
+    scopes: Sequence[str] = USER_SCOPES,
+    month_quota: int | None = None,
+    balance: int = 0,
+    group_id: int | None = None,
+    owner_id: int | None = None,
+    email: str | None = None,
+    expires_at: float | None = None,
+    source: Literal["config", "bootstrap", "admin"] = "admin",
+) -> Key:
+    """A unit: store a new key under its secret (`new_secret`), or without one; an admin needs no scopes."""
+    row = _row(secret, name, role, source, now) | {
+        "scopes": " ".join(scopes),
+        "month_quota": month_quota,
+        "balance": balance,
+        "group_id": group_id,
+        "owner_id": owner_id,
+        "email": email,
+        "expires_at": expires_at,
+    }
+    made = connection.execute(insert(keys).values(row).returning(keys.c.id)).scalar_one()
+    return _key(connection.execute(_BY_ID, {"id_": made}).one())
+
+
+def ensure_bootstrap(connection: Connection, secret: str, now: float, *, only: bool) -> Key:
+    """A unit: make this secret an admin's, whatever the database lost; with `only` no other bootstrap key stays valid.
+
+    Say `only` when the operator gave the secret, so that changing it revokes the one before.
+    """
+    row = _row(secret, BOOTSTRAP, "admin", BOOTSTRAP, now)
+    connection.execute(_ensure(connection.dialect.name), row)
+    if only:
+        connection.execute(_RETIRE, {"hash_": row["hash"]})
+    return _key(connection.execute(_FIND, {"hash_": row["hash"]}).one())
+
+
+def ensure_local(connection: Connection, name: str, now: float) -> Key:
+    """A unit: the user key without a secret that keyless local clients act as, made if it is not there."""
+    found = find_local(connection, name)
+    return found or create(connection, None, name=name, now=now, scopes=LOCAL_SCOPES, source="config")
+
+
+def _row(secret: str | None, name: str, role: Role, source: str, now: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "hash": None if secret is None else hash_of(secret),
+        "prefix": "" if secret is None else secret[: min(SHOWN, len(secret) // 4)],
+        "role": role,
+        "scopes": "",
+        "balance": 0,
+        "spent": 0,
+        "active": True,
+        "created_at": now,
+        "source": source,
+    }
+
+
+_OWNER = keys.alias("owner")
+_KEYS = select(keys, _OWNER.c.active.label("owner_active")).join_from(
+    keys, _OWNER, _OWNER.c.id == keys.c.owner_id, isouter=True
+)
+_BY_ID = _KEYS.where(keys.c.id == bindparam("id_"))
+_FIND = _KEYS.where(keys.c.hash == bindparam("hash_"))
+_LOCAL = _KEYS.where(keys.c.hash.is_(None), keys.c.name == bindparam("name_")).order_by(keys.c.id)
+_RETIRE = update(keys).where(keys.c.source == BOOTSTRAP, keys.c.hash != bindparam("hash_")).values(active=False)
+
+
+@cache
+def _ensure(dialect: str) -> Any:
+    into: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(keys)
+    return into.on_conflict_do_update(
+        index_elements=["hash"], set_={"role": "admin", "active": True, "expires_at": None}
+    )
+
+
+def _key(row: Any) -> Key:
+    return Key(
+        id=row.id,
+        name=row.name,
+        role=row.role,
+        scopes=tuple(row.scopes.split()),
+        prefix=row.prefix,
+        group_id=row.group_id,
+        owner_id=row.owner_id,
+        active=row.active and row.owner_active is not False,
+        expires_at=row.expires_at,
+    )

@@ -1,0 +1,201 @@
+"""Turns of programs and chats: what was asked, what came of it, what it used."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Literal
+
+from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.errors import ModelError
+from hub.message import Live, Part, Value
+from hub.model import Completion, Usage
+from hub.store.tables import turns
+
+Status = Literal["queued", "running", "completed", "cancelled", "failed"]
+RETRY_SECONDS = 600.0
+"""How long an SDK's retry finds the turn it repeats."""
+
+
+class Ask(Value, frozen=True, kw_only=True):
+    """A message for an agent, from a program: `session_id` is the caller's name of the conversation.
+
+    With `repeats` an SDK sent the same request again: its `fingerprint` finds the turn to attach to.
+    """
+
+    agent: str
+    key_id: int
+    session_id: str
+    parts: tuple[Part, ...]
+    params: dict[str, Any] = {}
+    posts_to: tuple[str, ...] = ()
+    """Address patterns of the key's `deliver` scope; `*` for all."""
+    fingerprint: str
+    repeats: bool = False
+    pieces: bool = True
+    """Show the answer as it is written; otherwise only its end is told, and nobody wakes for each piece."""
+
+
+class Call(Value, frozen=True, kw_only=True):
+    """A stateless completion by a model, or by an agent whose history the client keeps."""
+
+    id: str
+    name: str
+    key_id: int
+    completion: Completion
+    session_id: str | None = None
+
+
+class TurnRecord(Value, frozen=True, kw_only=True):
+    """One turn as it is stored; times are Unix seconds."""
+
+    id: str
+    address: str
+    status: Status
+    agent: str | None = None
+    model: str | None = None
+    session: int | None = None
+    session_id: str | None = None
+    key_id: int | None = None
+    fingerprint: str | None = None
+    response: str | None = None
+    error: str | None = None
+    error_code: str | None = None
+    usage: Usage = Usage()
+    created_at: float
+    started_at: float | None = None
+    first_token_at: float | None = None
+    finished_at: float | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.status in ("completed", "cancelled", "failed")
+
+
+class Sign(Live, frozen=True, kw_only=True):
+    """A sign of life to the asker of a turn; the last one has the turn's record, unless that is too long for it."""
+
+    record: TurnRecord | None = None
+
+
+def error_code(error: object) -> str:
+    """A stable word for what ended a turn: the upstream's HTTP status if it gave one."""
+    return f"upstream_{error.status or 'unavailable'}" if isinstance(error, ModelError) else "internal_error"
+
+
+def signs_of(id: str) -> str:
+    """The topic of an HTTP turn's signs of life, its end among them."""
+    return f"turn.{id}"
+
+
+def end_of(id: str) -> str:
+    """The topic of nothing but its end."""
+    return f"turn.{id}.end"
+
+
+def save(connection: Connection, record: TurnRecord) -> None:
+    """A unit: write the turn's row, new or over the one that is there."""
+    connection.execute(_save(connection.dialect.name), _row(record))
+
+
+def find(connection: Connection, id: str) -> TurnRecord | None:
+    """A unit: the turn, or None."""
+    row = connection.execute(_FIND, {"id_": id}).first()
+    return None if row is None else _record(row)
+
+
+def close(connection: Connection, id: str, status: Status, now: float) -> bool:
+    """A unit: end a turn that has not ended, without a response; says whether it did."""
+    return connection.execute(_CLOSE, {"id_": id, "to": status, "now": now}).rowcount > 0
+
+
+def find_repeated(connection: Connection, key_id: int, fingerprint: str, since: float) -> TurnRecord | None:
+    """A unit: the newest turn of this key for the same request; not one that was cancelled or failed: that is over."""
+    row = connection.execute(_REPEATED, {"key_": key_id, "print_": fingerprint, "since": since}).first()
+    return None if row is None else _record(row)
+
+
+_FIND = select(turns).where(turns.c.id == bindparam("id_"))
+_CLOSE = (
+    update(turns)
+    .where(turns.c.id == bindparam("id_"), turns.c.status.in_(("queued", "running")))
+    .values(status=bindparam("to"), finished_at=bindparam("now"))
+)
+_REPEATED = (
+    select(turns)
+    .where(
+        turns.c.key_id == bindparam("key_"),
+        turns.c.fingerprint == bindparam("print_"),
+        turns.c.created_at >= bindparam("since"),
+        turns.c.status.not_in(("cancelled", "failed")),
+    )
+    .order_by(turns.c.created_at.desc())
+    .limit(1)
+)
+_ONCE = ("id", "address", "key_id", "fingerprint", "session_id", "created_at")
+"""Columns that the first writer of a turn decides."""
+
+
+@cache
+def _save(dialect: str) -> Any:
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    columns = [*_row(TurnRecord(id="", address="", status="queued", created_at=0.0))]
+    into = insert(turns).values({name: bindparam(name) for name in columns})
+    changes = {name: into.excluded[name] for name in columns if name not in _ONCE}
+    return into.on_conflict_do_update(index_elements=["id"], set_=changes)
+
+
+def _row(record: TurnRecord) -> dict[str, Any]:
+    usage = record.usage
+    return {
+        "id": record.id,
+        "agent": record.agent,
+        "model": record.model,
+        "address": record.address,
+        "session": record.session,
+        "session_id": record.session_id,
+        "key_id": record.key_id,
+        "fingerprint": record.fingerprint,
+        "status": record.status,
+        "response": record.response,
+        "error": record.error,
+        "error_code": record.error_code,
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "cached_tokens": usage.cached,
+        "reasoning_tokens": usage.reasoning,
+        "estimated": usage.estimated,
+        "created_at": record.created_at,
+        "started_at": record.started_at,
+        "first_token_at": record.first_token_at,
+        "finished_at": record.finished_at,
+    }
+
+
+def _record(row: Any) -> TurnRecord:
+    return TurnRecord(
+        id=row.id,
+        address=row.address,
+        status=row.status,
+        agent=row.agent,
+        model=row.model,
+        session=row.session,
+        session_id=row.session_id,
+        key_id=row.key_id,
+        fingerprint=row.fingerprint,
+        response=row.response,
+        error=row.error,
+        error_code=row.error_code,
+        usage=Usage(
+            prompt=row.prompt_tokens,
+            completion=row.completion_tokens,
+            cached=row.cached_tokens,
+            reasoning=row.reasoning_tokens,
+            estimated=row.estimated,
+        ),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        first_token_at=row.first_token_at,
+        finished_at=row.finished_at,
+    )

@@ -1,0 +1,88 @@
+"""PORT: something that takes a turn and answers.
+
+An agent sees a `Turn` and nothing else: no bus, no database. What it does through the turn survives a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from hub.message import Address, Buttons, Message, Part, Value
+from hub.model import ToolCall, Usage
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """One finished step: what the model said, the tools it called and what they returned, in the order of `calls`."""
+
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    results: tuple[str, ...] = ()
+    usage: Usage = Usage()
+    model: str = ""
+
+
+class Reply(Value, frozen=True, kw_only=True):
+    """The end of a turn: the last thing the agent says (may be empty), and the tokens of the call that said it."""
+
+    text: str = ""
+    usage: Usage = Usage()
+    model: str = ""
+    parts: tuple[Part, ...] = ()
+
+
+class Receipt(Value, frozen=True, kw_only=True):
+    """What became of a post: never `delivered` before the platform took it.
+
+    `platform_ids` has one id a part; `reason` says why it waits or failed.
+    """
+
+    id: str
+    status: str
+    platform_ids: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+class Turn(Protocol):
+    """One run of an agent."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def address(self) -> Address:
+        """Where the conversation is: a chat, or `api:<key>:<session>`."""
+        ...
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """What was said and is to be answered, oldest first; never empty."""
+        ...
+
+    async def view(self) -> list[dict[str, Any]]:
+        """The conversation so far in OpenAI's shape, this turn's messages and finished steps included."""
+        ...
+
+    async def checkpoint(self, step: Step) -> None:
+        """Make a finished step durable; raises LeaseLost when another process has the turn."""
+        ...
+
+    async def post(self, key: str, address: Address, parts: tuple[Part, ...], buttons: Buttons = ()) -> Receipt:
+        """Send a message to any chat the agent may post to, and wait at most 10 s for what became of it.
+
+        `key` tells the posts of one step apart: the same key of the same step again, after a crash, sends nothing
+        twice. Raises Forbidden where the agent may not post, RequestError for an unknown channel.
+        """
+        ...
+
+    def emit(self, text: str) -> None:
+        """Show a piece of the reply that is being written; may be lost."""
+        ...
+
+
+class Agent(Protocol):
+    """Something that takes a turn and answers."""
+
+    async def answer(self, turn: Turn) -> Reply:
+        """Run the turn to its end; cancelled when its asker no longer wants it. Raises ModelError."""
+        ...

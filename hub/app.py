@@ -1,0 +1,328 @@
+"""The composition root: the only file that knows everything."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+import channels
+from agents.models.config import ModelSettings
+from agents.runner import Limits, Runner, prepare
+from agents.tools import TOOLS
+from api.app import create_app
+from api.ports import Hub, Named, Readiness
+from api.serve import listen
+from api.serve import serve as serve_http
+from channels.config import ChannelSettings
+from hub.access import Chat, Rules
+from hub.accounts.bootstrap import Bootstrap, bootstrap
+from hub.accounts.keys import ensure_bootstrap, ensure_local
+from hub.asks import Asks
+from hub.bus import Bus
+from hub.channel import Channel, State, Webhook
+from hub.completions import Completions, Target
+from hub.config import AgentSettings, Config
+from hub.errors import ConfigError, StoreUnavailable
+from hub.files import FileStore
+from hub.ingress import Ingress
+from hub.inlet import Door, Inlet
+from hub.message import agent_inbox
+from hub.model import Model
+from hub.posts import Channels, Posts
+from hub.rooms import StoredRooms
+from hub.signals import Signals
+from hub.signals.local import LocalSignals
+from hub.store import Connection, Store, open_store
+from hub.store.migrate import HEAD, migrate, revision
+from hub.supervise import RUN, Supervisor
+from hub.turns import TurnHandler
+from hub.upkeep import Upkeep
+from hub.worker import Timing, Worker
+
+log = structlog.get_logger()
+GRACE = 1.5
+"""How long running turns, then running sends, may take to end when the hub stops, in seconds."""
+
+
+class Engine:
+    """Everything but the façade: what receives, answers and delivers."""
+
+    def __init__(self, config: Config, store: Store, signals: Signals, clock: Callable[[], float] = time.time) -> None:
+        bounds = config.bus
+        self.config = config
+        self.store = store
+        self.signals = signals
+        self.clock = clock
+        self.timing = Timing(lease=bounds.lease, extend=bounds.extend, tries=bounds.tries)
+        self.bus = Bus(store, signals, clock, lane_limit=bounds.lane_limit, inbox_limit=bounds.inbox_limit)
+        self.files = FileStore(config.data_dir / "files")
+        self.rooms = StoredRooms(store, signals, clock)
+        enabled = {name: channel for name, channel in config.channels.items() if channel.enabled}
+        self.channels = Channels(
+            kinds={name: channel.kind for name, channel in config.channels.items()},
+            enabled=set(enabled),
+            known_kinds=set(channels.names()),
+        )
+        self.posts = Posts(self.bus, self.channels)
+        self.asks = Asks(self.bus, timeout=config.api.turn_timeout)
+        self.ingress = Ingress(self.bus, {name: _rules(channel) for name, channel in enabled.items()})
+        self.models = {name: make_model(model) for name, model in config.models.items() if model.enabled}
+        self.agents = {name: agent for name, agent in config.agents.items() if agent.enabled}
+        self.completions = Completions(store, clock, self._targets(), timeout=config.api.turn_timeout)
+        make = {name: partial(self._channel, name, channel) for name, channel in enabled.items()}
+        self.webhooks = self._doors(enabled)
+        plain = {name for name, channel in enabled.items() if not channel.preview}
+        self.supervisor = Supervisor(
+            self.bus, self.ingress, self.files, make, timing=self.timing, grace=GRACE, plain=plain
+        )
+        parked = (set(config.channels) | set(channels.names())) - set(enabled)
+        self.upkeep = Upkeep(self.bus, self.rooms, self.ingress.accept, sorted(parked))
+        self._turns: list[Worker] = []
+        self._holder: Worker | None = None
+        self._upkeep: asyncio.Task[None] | None = None
+
+    def runner(self, name: str, agent: AgentSettings) -> Runner:
+        """An agent as config describes it."""
+        return Runner(
+            name=name,
+            model=self.models[agent.model],
+            model_name=agent.model,
+            system_prompt=agent.system_prompt,
+            tools=[TOOLS[tool]() for tool in agent.tools],
+            params=agent.params,
+            limits=Limits(steps=agent.limits.steps, seconds=agent.limits.seconds, tokens=agent.limits.tokens),
+        )
+
+    def _targets(self) -> Mapping[str, Target]:
+        """What may be completed without memory: models, and agents whose history the client keeps."""
+        targets = {name: Target(model=model, model_name=name) for name, model in self.models.items()}
+        for name, agent in self.agents.items():
+            targets[name] = Target(
+                model=self.models[agent.model],
+                model_name=agent.model,
+                agent=name,
+                prepare=partial(prepare, system_prompt=agent.system_prompt, params=agent.params),
+            )
+        return targets
+
+    async def _channel(self, name: str, settings: ChannelSettings) -> Channel:
+        kind = channels.kind(settings.kind)
+        # A platform's SDK takes seconds to import; the loop goes on meanwhile.
+        make = await asyncio.to_thread(channels.load, kind.channel)
+        return make(name, settings, self.rooms) if settings.kind == "web" else make(name, settings)
+
+    def _doors(self, enabled: Mapping[str, ChannelSettings]) -> dict[tuple[str, str], Door]:
+        """Where platforms push, by kind and channel: the channels that ask for it with `mode: webhook`."""
+        return {
+            (settings.kind, name): Door(
+                partial(_webhook, webhook, name, settings), Inlet(name, self.ingress, self.files)
+            )
+            for name, settings in enabled.items()
+            if (webhook := channels.kind(settings.kind).webhook) and getattr(settings, "mode", None) == "webhook"
+        }
+
+    async def start(self) -> None:
+        """Begin the work of this process's roles."""
+        if "agents" in self.config.roles:
+            for name, agent in self.agents.items():
+                handler = TurnHandler(
+                    self.bus,
+                    self.posts,
+                    name,
+                    self.runner(name, agent),
+                    posts_to=agent.posts_to,
+                    budget=agent.context.budget or DEFAULT_BUDGET,
+                )
+                worker = Worker(self.bus, agent_inbox(name), handler, timing=self.timing, concurrency=1024)
+                worker.start()
+                self._turns.append(worker)
+        if "channels" in self.config.roles:
+            await self.supervisor.announce()
+            endless = Timing(lease=self.timing.lease, extend=self.timing.extend, tries=None)
+            self._holder = Worker(self.bus, RUN, self.supervisor, timing=endless)
+            self._holder.start()
+        self._upkeep = asyncio.create_task(self.upkeep.run(), name="upkeep")
+
+    def stop_listening(self) -> None:
+        """Take nothing in from the channels any more."""
+        self.supervisor.stop_listening()
+
+    async def close(self) -> None:
+        """Let running turns end, then running sends; what is left stays in the inboxes."""
+        self.stop_listening()
+        await asyncio.gather(*(worker.close(GRACE) for worker in self._turns))
+        self.supervisor.close()
+        if self._holder is not None:
+            await self._holder.close(2 * GRACE)
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.wait({self._upkeep})
+        await self.asks.close()
+        for model in self.models.values():
+            await model.close()
+
+
+DEFAULT_BUDGET = 32_000
+"""Tokens of history that a model sees unless config says otherwise."""
+
+
+async def _webhook(reference: str, name: str, settings: ChannelSettings) -> Webhook:
+    """What reads a channel's pushes; it may need the platform's SDK."""
+    return (await asyncio.to_thread(channels.load, reference))(name, settings)
+
+
+def make_model(settings: ModelSettings) -> Model:
+    """The model that config describes; raises ConfigError for a provider this version does not have."""
+    match settings.provider:
+        case "demo":
+            from agents.models.demo import Demo
+
+            return Demo()
+        case "openai":
+            from agents.models.openai import OpenAI
+
+            return OpenAI(
+                model=settings.model,
+                api_key=settings.api_key.get_secret_value(),
+                base_url=settings.base_url,
+                max_output=settings.max_output,
+            )
+        case _:
+            raise ConfigError([f"models: the provider '{settings.provider}' is not in this version."])
+
+
+def _rules(channel: ChannelSettings) -> Rules:
+    return Rules(
+        agent=channel.agent,
+        direct=channel.direct,
+        groups=channel.groups,
+        allow=frozenset(channel.allow),
+        chats={id: Chat(groups=chat.groups, agent=chat.agent) for id, chat in channel.chats.items()},  # noqa: A001
+        commands=channel.commands,
+        per_minute=channel.rate.per_minute,
+        per_day=channel.rate.per_day,
+    )
+
+
+async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
+    """Open the store, bring it up to date and build the engine on it; the stack closes what was opened."""
+    store = await open_store(config.store_url)
+    stack.push_async_callback(store.close)
+    await migrate(store)
+    signals = await open_signals(config.signals_url)
+    stack.push_async_callback(signals.close)
+    return Engine(config, store, signals)
+
+
+async def open_signals(url: str) -> Signals:
+    """`local`, or a NATS server; a hub whose server is away starts all the same."""
+    if url == "local":
+        return LocalSignals()
+    from hub.signals.nats import NatsSignals
+
+    signals = NatsSignals(url)
+    await signals.start()
+    return signals
+
+
+def facade(engine: Engine) -> Hub:
+    """What the HTTP façade is handed."""
+    config, created = engine.config, int(engine.clock())
+    names = [
+        *(Named(name=n, kind="agent", created=created, history=agent.history) for n, agent in engine.agents.items()),
+        *(Named(name=n, kind="model", created=created) for n in engine.models),
+    ]
+    return Hub(
+        store=engine.store,
+        signals=engine.signals,
+        clock=engine.clock,
+        turns=engine.asks,
+        models=engine.completions,
+        posts=engine.posts,
+        names=lambda: names,
+        accept=partial(engine.ingress.accept, tell_full=True),
+        ready=partial(_ready, engine),
+        webhooks=engine.webhooks,
+        channels=tuple(engine.supervisor.health),
+        restart=engine.supervisor.restart,
+        local_key=config.api.local_key,
+        cors=config.api.cors,
+    )
+
+
+async def _ready(engine: Engine) -> Readiness:
+    """Ready: the store answers and is at the newest revision; a channel that failed is told, and stops nobody else."""
+    try:
+        at = await engine.store.read(revision)
+    except StoreUnavailable as error:
+        return Readiness(ok=False, store=str(error), migrations="unknown", roles=engine.config.roles, channels={})
+    migrations = "head" if at == HEAD else f"at {at}, not {HEAD}"
+    states: dict[str, State] = {name: health.state for name, health in engine.supervisor.health.items()}
+    return Readiness(ok=at == HEAD, store="ok", migrations=migrations, roles=engine.config.roles, channels=states)
+
+
+async def first_key(config: Config, store: Store, clock: Callable[[], float], given: str | None) -> Bootstrap:
+    """The admin key, given by the operator or kept in a file, and the local key; both are in the store afterwards."""
+    first = bootstrap(config.data_dir, given)
+    local = config.api.local_key
+
+    def ensure(connection: Connection) -> None:
+        ensure_bootstrap(connection, first.secret, clock(), only=first.path is None)
+        if local is not None:
+            ensure_local(connection, local, clock())
+
+    await store.write(ensure)
+    return first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """A hub that has just started: its URL (None without the role `api`) and its admin key."""
+
+    url: str | None
+    key: Bootstrap
+
+
+async def serve(config: Config, given: str | None, stop: asyncio.Event, started: Callable[[Started], None]) -> None:
+    """Run the hub until `stop` is set; what runs then has a moment to end, the rest waits for the next start."""
+    async with AsyncExitStack() as stack:
+        listener = listen(config.api.host, config.api.port) if "api" in config.roles else None
+        if listener is not None:
+            stack.enter_context(closing(listener))
+        engine = await open_engine(config, stack)
+        key = await first_key(config, engine.store, engine.clock, given)
+        stack.push_async_callback(engine.close)
+        await engine.start()
+        if listener is None:
+            started(Started(url=None, key=key))
+            await stop.wait()
+            return
+        host, port = listener.getsockname()[:2]
+        started(Started(url=f"http://{f'[{host}]' if ':' in host else host}:{port}", key=key))
+        stop_listening = asyncio.create_task(_when(stop, engine.stop_listening))
+        app = create_app(facade(engine))
+        _spare_the_collector()
+        await serve_http(app, listener, stop, grace=GRACE)
+        await stop_listening
+
+
+def _spare_the_collector() -> None:
+    """Keep Python's collector from pauses that every stream would feel.
+
+    It walks through all objects each time those of another 200 streams have come: a quarter of a second for a dozen
+    cycles. What is here by now stays, and half a million more may come before it looks at them all.
+    """
+    gc.freeze()
+    gc.set_threshold(2000, 10, 25)
+
+
+async def _when(event: asyncio.Event, action: Callable[[], None]) -> None:
+    await event.wait()
+    action()

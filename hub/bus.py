@@ -1,0 +1,420 @@
+"""The bus: lanes and messages in the store.
+
+An *inbox* is a durable queue, a *lane* its unit of order. A lease holds a lane, starting with its head; everything
+else of the lane waits, other lanes do not. A lane's messages have the numbers 1, 2, ... in publish order, given under
+the lane's row lock: `head` is the newest settled one, `tail` the newest at all, and `ready_at` says when the next
+claim may come (NULL: nothing waits). The ten laws this file keeps are `tests/contracts/bus.py`.
+
+What changes together is one `commit` of operations. It writes lanes sorted by (inbox, lane), so two units that write
+to each other's lanes cannot deadlock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import Connection
+
+from hub.errors import InboxFull, LeaseLost
+from hub.metrics import OUTCOMES
+from hub.operations import (
+    AlreadyThere,
+    Free,
+    Hold,
+    Lease,
+    Operation,
+    Outcome,
+    Publish,
+    Release,
+    Settle,
+    Stop,
+    Waiting,
+)
+from hub.signals import Signals
+from hub.store import Store
+from hub.store.lanes import Statements, statements
+
+__all__ = [
+    "AlreadyThere",
+    "Bus",
+    "Free",
+    "Hold",
+    "Lease",
+    "Operation",
+    "Outcome",
+    "Publish",
+    "Release",
+    "Settle",
+    "Stop",
+    "Waiting",
+]
+
+T = TypeVar("T")
+ASIDE = ""
+"""The lane of messages that were settled when they were stored."""
+FLOOR_SECONDS = 1.0
+"""How long the floor of an inbox's claims is believed."""
+FLOOR_MARGIN = 5.0
+"""A floor stays this far behind, for transactions that were slow to commit and clocks that differ."""
+SWEEP_SECONDS = 30.0
+"""How often a claim looks below its floor all the same."""
+SIZE_SECONDS = 1.0
+"""How long an inbox's counted size is believed."""
+
+
+@dataclass
+class _Inbox:
+    """What a process remembers of an inbox between calls."""
+
+    floor: float = 0.0
+    floored_at: float = -inf
+    swept_at: float = -inf
+    size: int = 0
+    sized_at: float = -inf
+
+
+class Bus:
+    """Publishes, leases and settles messages; every method is one transaction."""
+
+    def __init__(
+        self,
+        store: Store,
+        signals: Signals,
+        clock: Callable[[], float],
+        *,
+        lane_limit: int = 100,
+        inbox_limit: int = 10_000,
+    ) -> None:
+        self.store = store
+        self.signals = signals
+        self.clock = clock
+        self._lane_limit = lane_limit
+        self._inbox_limit = inbox_limit
+        self._inboxes: dict[str, _Inbox] = {}
+
+    async def commit(self, *operations: Operation, also: Callable[[Connection], object] | None = None) -> list[bool]:
+        """Do all of it or nothing; says of each operation what came of it (publish: is it new, settle: does more wait).
+
+        `also` is a unit that writes other tables; it runs after the lanes were written. Raises LeaseLost, InboxFull,
+        AlreadyThere.
+        """
+
+        def unit(connection: Connection) -> list[bool]:
+            results = self.write(connection, operations)
+            if also is not None:
+                also(connection)
+            return results
+
+        results = await self.store.write(unit)
+        for operation, changed in zip(operations, results, strict=True):
+            self._tell(operation, changed)
+        return results
+
+    def write(self, connection: Connection, operations: Sequence[Operation]) -> list[bool]:
+        """`commit` as a unit, for callers that tell nobody."""
+        results = [False] * len(operations)
+        order = sorted(range(len(operations)), key=lambda i: _lane_of(operations[i]))
+        for index in order:
+            results[index] = self._apply(connection, operations[index])
+        return results
+
+    def _apply(self, connection: Connection, operation: Operation) -> bool:
+        match operation:
+            case Publish():
+                new = self._publish(connection, operation)
+                if operation.once and not new:
+                    raise AlreadyThere(f"{operation.inbox} already has '{operation.id}'")
+                return new
+            case Settle():
+                return self._settle(connection, operation)
+            case Release():
+                return self._release(connection, operation)
+            case Hold():
+                return self._hold(connection, operation.lease)
+            case Free():
+                row = {"inbox_": operation.inbox, "lane_": operation.lane, "now": self.clock()}
+                return connection.execute(_q(connection).free, row).first() is not None
+            case Stop():
+                row = {"inbox_": operation.inbox, "lane_": operation.lane}
+                return connection.execute(_q(connection).stop, row).first() is not None
+
+    def _tell(self, operation: Operation, changed: bool) -> None:
+        match operation:
+            case Publish(outcome=str(outcome)) if changed:
+                OUTCOMES.labels(operation.inbox, outcome).inc()
+            case Publish() if changed:
+                self.signals.send(f"inbox.{operation.inbox}")
+            case Settle(outcome=outcome):
+                OUTCOMES.labels(operation.inbox, outcome).inc()
+                if changed:
+                    self.signals.send(f"inbox.{operation.inbox}")
+            case Free() if changed:
+                self.signals.send(f"stop.{operation.inbox}", operation.lane.encode())
+                self.signals.send(f"inbox.{operation.inbox}")
+            case Stop() if changed:
+                self.signals.send(f"stop.{operation.inbox}", operation.lane.encode())
+            case _:
+                pass
+
+    def _publish(self, connection: Connection, message: Publish) -> bool:
+        q, now = _q(connection), self.clock()
+        if message.bounded:
+            self._check_inbox(connection, message)
+        settled = message.outcome is not None
+        lane = ASIDE if settled else message.lane
+        limit = self._lane_limit if message.bounded else 2**62
+        key = {"inbox_": message.inbox, "lane_": lane, "mid_": message.id}
+        enter = q.enter_settled if settled else q.enter
+        place = connection.execute(enter, {**key, "now": now, "limit_": limit}).first()
+        if place is None:
+            if message.bounded and connection.execute(q.find, key).first() is None:
+                raise InboxFull(f"'{message.lane}' already has {self._lane_limit} messages waiting.")
+            return False
+        row = {
+            "lane_id": place.id,
+            "seq": place.tail,
+            "inbox": message.inbox,
+            "mid": message.id,
+            "body": message.body,
+            "at": now,
+            "attempts": 0,
+            "error": message.error,
+            "outcome": message.outcome,
+            "reason": message.reason,
+            "settled_at": now if settled else None,
+        }
+        if connection.execute(q.put, row).first() is not None:
+            return True
+        connection.execute(q.undo_settled if settled else q.undo, {"lane_id_": place.id})
+        return False
+
+    def _check_inbox(self, connection: Connection, message: Publish) -> None:
+        q, inbox, now = _q(connection), self._inbox(message.inbox), self.clock()
+        if not 0 <= now - inbox.sized_at < SIZE_SECONDS:
+            row = {"inbox_": message.inbox, "limit_": self._inbox_limit}
+            inbox.size = connection.execute(q.size, row).scalar() or 0
+            inbox.sized_at = now
+        if inbox.size < self._inbox_limit:
+            return
+        if connection.execute(q.find, {"inbox_": message.inbox, "mid_": message.id}).first() is None:
+            raise InboxFull(f"The inbox '{message.inbox}' has {inbox.size} messages waiting.", retry_after=5.0)
+
+    def _settle(self, connection: Connection, settle: Settle) -> bool:
+        q, now, lease = _q(connection), self.clock(), settle.lease
+        through = lease.messages[-1].seq
+        row = {"lane_id_": lease.lane_id, "token_": lease.token, "through": through, "now": now}
+        settled = connection.execute(q.settle, row).first()
+        if settled is None:
+            raise _lost(lease)
+        result = {"lane_id_": lease.lane_id, "now": now, "tried": 1}
+        head = {"first": lease.head.seq, "last": lease.head.seq, "outcome_": settle.outcome, "reason_": settle.reason}
+        connection.execute(q.outcome, {**result, **head, "error_": settle.error})
+        if through > lease.head.seq:
+            rest = {"first": lease.head.seq + 1, "last": through, "outcome_": "silent"}
+            connection.execute(q.outcome, {**result, **rest, "reason_": f"merged:{lease.head.id}", "error_": None})
+        return settled.tail > through
+
+    def _release(self, connection: Connection, release: Release) -> bool:
+        q, now, lease = _q(connection), self.clock(), release.lease
+        row = {
+            "lane_id_": lease.lane_id,
+            "token_": lease.token,
+            "at": max(release.at, now),
+            "uncount": int(not release.counted),
+        }
+        if connection.execute(q.release, row).first() is None:
+            raise _lost(lease)
+        if release.error is not None:
+            row = {"lane_id_": lease.lane_id, "seq_": lease.head.seq, "error_": release.error}
+            connection.execute(q.attempt, row)
+        return True
+
+    def _hold(self, connection: Connection, lease: Lease) -> bool:
+        row = {"lane_id_": lease.lane_id, "token_": lease.token}
+        if connection.execute(_q(connection).hold, row).first() is None:
+            raise _lost(lease)
+        return True
+
+    async def claim(self, inbox: str, limit: int, seconds: float) -> list[Lease]:
+        """Lease up to `limit` ready lanes of an inbox for `seconds`; those that wait longest, in no order."""
+        return await self.store.write(lambda connection: self._claim(connection, inbox, limit, seconds))
+
+    def _claim(self, connection: Connection, inbox: str, limit: int, seconds: float) -> list[Lease]:
+        q, now = _q(connection), self.clock()
+        ready = {"inbox_": inbox, "now": now, "limit_": limit, "floor": self._floor(connection, inbox)}
+        rows = connection.execute(q.claim, {**ready, "until": now + seconds}).all()
+        if not rows:
+            return []
+        # A statement of its own: it sees what was committed until the lanes were locked.
+        heads = connection.execute(q.heads, {"places": [(row.id, row.head + 1) for row in rows]})
+        by_lane = {head.lane_id: head for head in heads}
+        leases = (self._lease(connection, inbox, row, by_lane.get(row.id)) for row in rows)
+        return [lease for lease in leases if lease is not None]
+
+    def _floor(self, connection: Connection, name: str) -> float:
+        """No lane is ready below it; a claim that starts here does not wade through what claims left behind."""
+        inbox, now = self._inbox(name), self.clock()
+        if 0 <= now - inbox.floored_at < FLOOR_SECONDS:
+            return inbox.floor
+        if not 0 <= now - inbox.swept_at < SWEEP_SECONDS:
+            inbox.floor, inbox.swept_at = 0.0, now
+        lowest = connection.execute(_q(connection).lowest, {"inbox_": name, "floor": inbox.floor}).scalar()
+        inbox.floor = min(now, now if lowest is None else lowest) - FLOOR_MARGIN
+        inbox.floored_at = now
+        return inbox.floor
+
+    def _lease(self, connection: Connection, inbox: str, row: Any, head: Any) -> Lease | None:
+        """The lease of a lane that was just claimed; steps over withdrawn messages at its head."""
+        q, tries = _q(connection), row.tries
+        if head is None or head.outcome is not None:
+            tries = 1
+            head = connection.execute(q.following, {"lane_id_": row.id, "after": row.head}).first()
+            if head is None:
+                connection.execute(q.drain, {"lane_id_": row.id})
+                return None
+            connection.execute(q.advance, {"lane_id_": row.id, "head_": head.seq - 1})
+        return Lease(
+            lane_id=row.id,
+            inbox=inbox,
+            lane=row.lane,
+            token=row.token,
+            tries=tries,
+            stop=row.stop,
+            messages=[_waiting(head)],
+        )
+
+    async def take(self, lease: Lease, limit: int) -> list[Waiting]:
+        """Further messages of the leased lane, added to the lease; raises LeaseLost."""
+
+        def unit(connection: Connection) -> list[Waiting]:
+            q = _q(connection)
+            self._hold(connection, lease)
+            after = {"lane_id_": lease.lane_id, "after": lease.messages[-1].seq, "limit_": limit}
+            more = [_waiting(row) for row in connection.execute(q.more, after)]
+            if more:
+                connection.execute(q.take, {"lane_id_": lease.lane_id, "taken_": more[-1].seq})
+            return more
+
+        more = await self.store.write(unit)
+        lease.messages += more
+        return more
+
+    async def extend(self, leases: Sequence[Lease], seconds: float) -> list[Lease]:
+        """Hold on to leases for `seconds` from now and learn their stop marks; returns those that are lost.
+
+        A lane that somebody writes to at this moment is skipped rather than waited for, then extended by itself: a
+        unit that waits for one lane only cannot be part of a deadlock.
+        """
+        skipped = await self._extend(leases, seconds, wait=False)
+        return [lease for lease in skipped if await self._extend([lease], seconds, wait=True)]
+
+    async def _extend(self, leases: Sequence[Lease], seconds: float, *, wait: bool) -> list[Lease]:
+        if not leases:
+            return []
+        by_fence = {(lease.lane_id, lease.token): lease for lease in leases}
+
+        def unit(connection: Connection) -> Sequence[Any]:
+            q, until = _q(connection), self.clock() + seconds
+            extend = q.extend_waiting if wait else q.extend
+            return connection.execute(extend, {"fences": list(by_fence), "until": until}).all()
+
+        for row in await self.store.write(unit):
+            by_fence.pop((row.id, row.token)).stop = row.stop
+        return list(by_fence.values())
+
+    async def withdraw(
+        self,
+        inbox: str,
+        id: str,
+        outcome: Outcome,
+        reason: str,
+        also: Callable[[Connection], object] | None = None,
+    ) -> Literal["done", "running", "over"]:
+        """Settle a message that nobody has claimed (`done`); one that runs is asked to stop (`running`).
+
+        `over`: it has an outcome already, or was never there. `also` is a unit that is part of it when `done`.
+        """
+
+        def unit(connection: Connection) -> tuple[Literal["done", "running", "over"], str]:
+            q, now = _q(connection), self.clock()
+            found = connection.execute(q.find, {"inbox_": inbox, "mid_": id}).first()
+            if found is None or found.outcome is not None:
+                return "over", ""
+            lane = connection.execute(q.lock, {"lane_id_": found.lane_id}).one()
+            if found.seq <= lane.head:
+                return "over", lane.lane
+            if lane.leased and found.seq <= lane.taken:
+                connection.execute(q.mark, {"lane_id_": found.lane_id, "stop_": found.seq})
+                return "running", lane.lane
+            one = {"lane_id_": found.lane_id, "first": found.seq, "last": found.seq, "now": now, "tried": 0}
+            connection.execute(q.outcome, {**one, "outcome_": outcome, "reason_": reason, "error_": None})
+            if found.seq == lane.head + 1:
+                connection.execute(q.hurry, {"lane_id_": found.lane_id, "now": now})
+            if also is not None:
+                also(connection)
+            return "done", lane.lane
+
+        state, lane = await self.store.write(unit)
+        if state == "running":
+            self.signals.send(f"stop.{inbox}", lane.encode())
+        return state
+
+    async def is_claimed(self, inbox: str, id: str) -> bool:
+        """Whether somebody holds this message at the moment."""
+        row = {"inbox_": inbox, "mid_": id}
+        return (
+            await self.store.read(lambda connection: connection.execute(_q(connection).claimed, row).first())
+            is not None
+        )
+
+    async def waiting(self, inbox: str, lane: str) -> int:
+        """How many messages of a lane have no outcome yet, the ones in work included."""
+        row = {"inbox_": inbox, "lane_": lane}
+        return await self.store.read(lambda connection: connection.execute(_q(connection).depth, row).scalar()) or 0
+
+    async def sweep(self, older_than: float, limit: int = 1000) -> int:
+        """Forget up to `limit` messages that were settled before a time, and their lanes if nothing else is there.
+
+        Dead messages stay until somebody retried or discarded them.
+        """
+
+        def unit(connection: Connection) -> int:
+            q = _q(connection)
+            gone = connection.execute(q.forget, {"before": older_than, "limit_": limit}).scalars().all()
+            idle = connection.execute(q.idle, {"ids": sorted(set(gone))}).scalars().all()
+            if idle:
+                # A statement of its own: it sees what was published until the lanes were locked.
+                connection.execute(q.forget_lanes, {"ids": idle})
+            return len(gone)
+
+        return await self.store.write(unit)
+
+    async def residue(self, since: float) -> int:
+        """How many messages accepted after a time have no outcome and no claim will find; law 10 says 0."""
+        return await self.store.read(
+            lambda connection: connection.execute(_q(connection).residue, {"since": since}).scalar() or 0
+        )
+
+    def _inbox(self, name: str) -> _Inbox:
+        return self._inboxes.setdefault(name, _Inbox())
+
+
+def _q(connection: Connection) -> Statements:
+    return statements(connection.dialect.name)
+
+
+def _lane_of(operation: Operation) -> tuple[str, str]:
+    if isinstance(operation, Publish) and operation.outcome is not None:
+        return operation.inbox, ASIDE
+    return operation.inbox, operation.lane
+
+
+def _waiting(row: Any) -> Waiting:
+    return Waiting(seq=row.seq, id=row.mid, body=row.body, at=row.at, attempts=row.attempts)
+
+
+def _lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"{lease.inbox} {lease.lane}: the lane was leased again")

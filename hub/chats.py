@@ -1,0 +1,56 @@
+"""What is known of chats: which cannot be written to any more, and which have another id now. All units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, delete, func, literal, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.message import Address
+from hub.store.tables import conversations, gone, sessions
+
+
+def mark_gone(connection: Connection, channel: str, chat_id: str, why: str, now: float) -> None:
+    """Remember that the platform refuses everything for this chat."""
+    insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    row = {"channel": channel, "chat_id": chat_id, "why": why, "at": now}
+    connection.execute(insert(gone).values(row).on_conflict_do_nothing())
+
+
+def gone_because(connection: Connection, channel: str, chat_id: str) -> str | None:
+    """Why nothing can be sent to this chat; None where it can."""
+    return connection.execute(_WHY, {"channel_": channel, "chat_": chat_id}).scalar()
+
+
+def known(connection: Connection, channel: str, most: int = 200) -> list[str]:
+    """The chats of a channel that have conversations, those with the newest sessions first."""
+    address, newest = conversations.c.address, func.max(conversations.c.session)
+    here = address.startswith(f"{channel}:", autoescape=True)
+    rows = connection.execute(select(address).where(here).group_by(address).order_by(newest.desc()).limit(most))
+    return list(dict.fromkeys(Address.parse(row).chat_id for row in rows.scalars()))
+
+
+def came_back(connection: Connection, channel: str, chat_id: str) -> None:
+    """Somebody spoke there again."""
+    connection.execute(delete(gone).where(gone.c.channel == channel, gone.c.chat_id == chat_id))
+
+
+def move(connection: Connection, channel: str, chat_id: str, to: str) -> None:
+    """Let the conversations of a chat go on under its new id; one that is already there stays as it is."""
+    for table in (sessions, conversations):
+        connection.execute(_rekey(table, f"{channel}:{chat_id}", f"{channel}:{to}"))
+
+
+def _rekey(table: Table, old: str, new: str) -> Any:
+    here = or_(table.c.address == old, table.c.address.startswith(f"{old}:", autoescape=True))
+    moved = literal(new) + func.substr(table.c.address, len(old) + 1)
+    statement = update(table).where(here).values(address=moved)
+    if table is conversations:
+        there = conversations.alias()
+        taken = select(there.c.id).where(there.c.agent == table.c.agent, there.c.address == moved).exists()
+        statement = statement.where(~taken)
+    return statement
+
+
+_WHY = select(gone.c.why).where(gone.c.channel == bindparam("channel_"), gone.c.chat_id == bindparam("chat_"))

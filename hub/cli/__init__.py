@@ -1,0 +1,231 @@
+"""The commands of `bothub`, one file each; what they need is imported when they run, so that help is quick."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli.call import Call
+from hub.errors import ConfigError, HubError, RequestError
+
+Callback = Callable[..., Any]
+
+
+class Commands(click.Group):
+    """Commands whose errors are sentences: exit 2 for usage and config, 1 for everything else."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except HubError as error:
+            from hub.cli.output import complain
+
+            complain(error, json=ctx.ensure_object(Call).json)
+            ctx.exit(2 if isinstance(error, ConfigError | RequestError) else 1)
+
+
+def _as_json(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    context.ensure_object(Call).json |= wanted
+
+
+def takes_json(command: Callback) -> Callback:
+    """Give a command `--json`."""
+    text = "Print JSON, also what went wrong."
+    return click.option("--json", is_flag=True, expose_value=False, callback=_as_json, help=text)(command)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    envvar="BOTHUB_CONFIG",
+    show_envvar=True,
+    default=Path("config.yaml"),
+    show_default=True,
+    help="The settings file.",
+)
+@click.pass_context
+def main(context: click.Context, path: Path) -> None:
+    """A hub for chat bots.
+
+    Every command but `serve` and `check` works on the store, whether the hub runs or not.
+    """
+    context.obj = Call(path=path, environ=os.environ)
+
+
+@main.command()
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What is worth a line on stderr.",
+)
+@takes_json
+@click.pass_obj
+def serve(call: Call, log_level: str) -> None:
+    """Run the hub until Ctrl-C."""
+    # Until the hub handles signals itself, which its imports put off by a second, both are an interrupt.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        from hub.cli.serve import run
+
+        run(call, log_level)
+    except KeyboardInterrupt:
+        pass  # nothing had begun
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@main.command()
+@takes_json
+@click.pass_obj
+def check(call: Call) -> None:
+    """Check the settings, and show what they amount to."""
+    from hub.cli.check import run
+
+    run(call)
+
+
+@main.command()
+@click.argument("address")
+@click.argument("text")
+@click.option("--wait", type=click.FloatRange(min=0), default=0.0, metavar="S", help="Seconds to wait for its end.")
+@takes_json
+@click.pass_obj
+def send(call: Call, address: str, text: str, wait: float) -> None:
+    """Post TEXT (Markdown) to ADDRESS: channel:chat_id or channel:chat_id:thread_id."""
+    from hub.cli.send import run
+
+    run(call, address, text, wait)
+
+
+@main.command()
+@takes_json
+@click.pass_obj
+def inbox(call: Call) -> None:
+    """Show what waits, runs and failed in every inbox."""
+    from hub.cli.inbox import run
+
+    run(call)
+
+
+@main.group()
+def dead() -> None:
+    """Messages that were given up: look at them, try again, or let them go."""
+
+
+def _chosen(command: Callback) -> Callback:
+    """Ids of dead messages, or all of them."""
+    for decorate in (
+        takes_json,
+        click.option("--inbox", metavar="INBOX", help="Only of this one, e.g. channel:support."),
+        click.option("--all", "everything", is_flag=True, help="All of them."),
+        click.argument("ids", nargs=-1, metavar="[ID]..."),
+    ):
+        command = decorate(command)
+    return command
+
+
+@dead.command("list")
+@click.option("--inbox", metavar="INBOX", help="Only of this one, e.g. channel:support.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many.")
+@takes_json
+@click.pass_obj
+def dead_list(call: Call, inbox: str | None, limit: int) -> None:
+    """Show the messages that were given up, and why."""
+    from hub.cli.dead import show
+
+    show(call, inbox, limit)
+
+
+@dead.command()
+@_chosen
+@click.pass_obj
+def retry(call: Call, ids: tuple[str, ...], everything: bool, inbox: str | None) -> None:
+    """Put messages back at the end of their lane, as ID#2; parts that were sent are not sent again."""
+    from hub.cli.dead import retry
+
+    retry(call, ids, everything=everything, inbox=inbox)
+
+
+@dead.command()
+@_chosen
+@click.pass_obj
+def discard(call: Call, ids: tuple[str, ...], everything: bool, inbox: str | None) -> None:
+    """Take messages off the list for good."""
+    from hub.cli.dead import discard
+
+    discard(call, ids, everything=everything, inbox=inbox)
+
+
+@main.group()
+def pairing() -> None:
+    """Strangers who ask to talk to a bot."""
+
+
+@pairing.command("list")
+@click.argument("channel", required=False)
+@takes_json
+@click.pass_obj
+def pairing_list(call: Call, channel: str | None) -> None:
+    """Show who waits for approval and who was approved."""
+    from hub.cli.pairing import show
+
+    show(call, channel)
+
+
+@pairing.command()
+@click.argument("channel")
+@click.argument("code")
+@takes_json
+@click.pass_obj
+def approve(call: Call, channel: str, code: str) -> None:
+    """Let the person in who was given CODE."""
+    from hub.cli.pairing import approve
+
+    approve(call, channel, code)
+
+
+@pairing.command()
+@click.argument("channel")
+@click.argument("sender")
+@takes_json
+@click.pass_obj
+def revoke(call: Call, channel: str, sender: str) -> None:
+    """Make SENDER (an id of `pairing list`) a stranger again."""
+    from hub.cli.pairing import revoke
+
+    revoke(call, channel, sender)
+
+
+@main.group()
+def channels() -> None:
+    """The accounts on chat platforms."""
+
+
+@channels.command("list")
+@takes_json
+@click.pass_obj
+def channels_list(call: Call) -> None:
+    """Show how each channel is, since when, and its last error."""
+    from hub.cli.channels import show
+
+    show(call)
+
+
+@channels.command()
+@click.argument("name")
+@takes_json
+@click.pass_obj
+def restart(call: Call, name: str) -> None:
+    """Have the channel NAME connect anew, whichever hub holds it."""
+    from hub.cli.channels import restart
+
+    restart(call, name)

@@ -1,0 +1,121 @@
+"""`bothub check`: what is wrong with the settings, or what they amount to."""
+
+from __future__ import annotations
+
+import re
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hub.cli import notyet
+from hub.cli.call import Call
+from hub.cli.output import table, tell
+from hub.config import Config, load
+from hub.errors import ConfigError
+
+
+def run(call: Call) -> None:
+    """Print the settings in short, with a warning for each that does nothing; raises ConfigError."""
+    config = load(call.path, call.environ)
+    if refused := notyet.refusals(config):
+        raise ConfigError([f"{call.path}: {text}" for text in refused])
+    warnings = notyet.warnings(config)
+    tell(_data(config, warnings), *_shown(call, config, warnings), json=call.json)
+
+
+def _data(config: Config, warnings: list[str]) -> dict[str, object]:
+    return {
+        "ok": True,
+        "warnings": warnings,
+        "roles": config.roles,
+        "listens": {"host": config.api.host, "port": config.api.port} if "api" in config.roles else None,
+        "store": without_password(config.store_url),
+        "signals": without_password(config.signals_url),
+        "channels": [
+            {"name": name, "kind": channel.kind, "agent": channel.agent, "enabled": channel.enabled}
+            for name, channel in config.channels.items()
+        ],
+        "agents": [
+            {
+                "name": name,
+                "model": agent.model,
+                "tools": agent.tools,
+                "posts_to": agent.posts_to,
+                "enabled": agent.enabled,
+            }
+            for name, agent in config.agents.items()
+        ],
+        "models": [
+            {"name": name, "provider": model.provider, "model": model.model, "enabled": model.enabled}
+            for name, model in config.models.items()
+        ],
+    }
+
+
+def _shown(call: Call, config: Config, warnings: list[str]) -> list[RenderableType]:
+    shown: list[RenderableType] = [Text.assemble((str(call.path), "bold"), " is in order", style="green"), ""]
+    for title, part in (("channels", _channels(config)), ("agents", _agents(config)), ("models", _models(config))):
+        shown += [part, ""] if part.row_count else [Text(f"no {title}", style="yellow"), ""]
+    shown.append(_places(config))
+    if warnings:
+        shown += ["", *(Text.assemble(("! ", "bold yellow"), warning) for warning in warnings)]
+    return shown
+
+
+def _channels(config: Config) -> Table:
+    made = table("channel", "kind", "agent", "direct", "groups", "state")
+    for name, channel in config.channels.items():
+        row = (name, channel.kind, channel.agent, channel.direct, channel.groups)
+        made.add_row(*row, _state(channel.enabled), style=_style(channel.enabled))
+    return made
+
+
+def _agents(config: Config) -> Table:
+    made = table("agent", "model", "tools", "posts to", "history", "state")
+    for name, agent in config.agents.items():
+        posts_to = ", ".join(("the asking chat", *agent.posts_to))
+        row = (name, agent.model, ", ".join(agent.tools) or "none", posts_to, agent.history)
+        made.add_row(*row, _state(agent.enabled), style=_style(agent.enabled))
+    return made
+
+
+def _models(config: Config) -> Table:
+    made = table("model", "provider", "called", "at", "state")
+    for name, model in config.models.items():
+        row = (name, model.provider, model.model, model.base_url or "")
+        made.add_row(*row, _state(model.enabled), style=_style(model.enabled))
+    return made
+
+
+def _places(config: Config) -> Table:
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="bold")
+    made.add_row("store", Text(without_password(config.store_url), overflow="fold"))
+    made.add_row("signals", Text(without_password(config.signals_url), overflow="fold"))
+    made.add_row("roles", ", ".join(config.roles))
+    made.add_row("listens", _listens(config))
+    return made
+
+
+def _listens(config: Config) -> str:
+    if "api" not in config.roles:
+        return "nowhere: the role api is not among its roles"
+    host = f"[{config.api.host}]" if ":" in config.api.host else config.api.host
+    url = f"http://{host}:{config.api.port}" if config.api.port else f"http://{host}, on a free port"
+    who = "this machine only" if config.api.is_loopback else "whoever reaches this machine and has a key"
+    local = f"; without a key as '{config.api.local_key}'" if config.api.local_key else ""
+    return f"{url} ({who}{local})"
+
+
+def _state(enabled: bool) -> Text:
+    return Text("on", style="green") if enabled else Text("off")
+
+
+def _style(enabled: bool) -> str:
+    return "" if enabled else "dim"
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    return re.sub(r"(://[^/@\s]*?:)[^/\s]*@", r"\1***@", url)

@@ -1,0 +1,71 @@
+"""Where a command works: the store and a bus on it, whether a hub runs or not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TypeVar
+
+import channels
+from hub.bus import Bus
+from hub.cli.call import Call
+from hub.cli.output import Failed
+from hub.config import Config, load
+from hub.posts import Channels, Posts
+from hub.signals.local import LocalSignals
+from hub.store import Store, open_store
+from hub.store.migrate import HEAD, migrate, revision
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """A configuration with its store; a hub that runs notices what the bus does within a second."""
+
+    config: Config
+    store: Store
+    bus: Bus
+    posts: Posts
+
+    @property
+    def now(self) -> float:
+        return self.bus.clock()
+
+
+def work(call: Call, task: Callable[[Desk], Awaitable[T]]) -> T:
+    """Do something with the store of a configuration; raises ConfigError, StoreUnavailable."""
+    return asyncio.run(_work(load(call.path, call.environ), task))
+
+
+async def _work(config: Config, task: Callable[[Desk], Awaitable[T]]) -> T:
+    async with AsyncExitStack() as stack:
+        store = await open_store(config.store_url)
+        stack.push_async_callback(store.close)
+        await _prepare(store)
+        bus = Bus(store, LocalSignals(), time.time)
+        return await task(Desk(config=config, store=store, bus=bus, posts=Posts(bus, channels_of(config))))
+
+
+async def _prepare(store: Store) -> None:
+    """Make the tables of a new database; never change those of one that a hub may run on."""
+    at = await store.read(revision)
+    if at is None:
+        await migrate(store)
+    elif at != HEAD:
+        raise Failed(
+            f"The database is at revision {at}, this version of bothub works with {HEAD}: "
+            "start it once with `bothub serve` to bring the database up to date."
+        )
+
+
+def channels_of(config: Config) -> Channels:
+    """The channels that a post may name."""
+    return Channels(
+        kinds={name: channel.kind for name, channel in config.channels.items()},
+        enabled={name for name, channel in config.channels.items() if channel.enabled},
+        known_kinds=set(channels.names()),
+    )

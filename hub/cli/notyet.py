@@ -1,0 +1,59 @@
+"""Settings that are accepted and do nothing in this version; whoever builds one takes it off these lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from hub.config import AgentSettings, ChannelSettings, Config, ModelSettings
+
+Entry = TypeVar("Entry", ModelSettings, AgentSettings, ChannelSettings)
+
+AGENTS = {
+    "id": "assistants cannot be called by it",
+    "public": "every key may use the agent",
+    "fallback": "only `model` is asked",
+    "mcp": "the agent has no tools from there",
+    "busy": "what comes while it answers waits for its turn",
+    "debounce": "it answers at once",
+    "show_tools": "its tool calls are not shown",
+    "routes": "every message goes to the agent itself",
+    "month_quota": "nothing limits what it spends",
+}
+MODELS = {
+    "price_in": "nothing is charged",
+    "price_out": "nothing is charged",
+    "price_cached": "nothing is charged",
+    "context": "an agent's `context.budget` decides how much history it sees",
+    "multiple": "only text reaches the model",
+}
+CHANNELS: dict[str, str] = {}
+PROVIDERS = ("demo", "openai")
+
+
+def warnings(config: Config) -> list[str]:
+    """A sentence for each setting of something enabled that differs from its default and does nothing yet."""
+    return [
+        *_each("models", config.models, lambda _: MODELS),
+        *_each("agents", config.agents, lambda _: AGENTS),
+        *_each("channels", config.channels, lambda _: CHANNELS),
+    ]
+
+
+def refusals(config: Config) -> list[str]:
+    """A sentence for each setting that this version cannot run with."""
+    return [
+        f"models.{name}.provider: '{model.provider}' is not in this version; there are {' and '.join(PROVIDERS)}"
+        for name, model in config.models.items()
+        if model.enabled and model.provider not in PROVIDERS
+    ]
+
+
+def _each(section: str, entries: Mapping[str, Entry], idle: Callable[[Entry], Mapping[str, str]]) -> Iterator[str]:
+    for name, entry in entries.items():
+        if not entry.enabled:
+            continue
+        for key, instead in idle(entry).items():
+            default: object = type(entry).model_fields[key].get_default(call_default_factory=True)
+            if getattr(entry, key) != default:
+                yield f"{section}.{name}.{key}: does nothing in this version yet; {instead}"

@@ -1,0 +1,72 @@
+"""What no single key can tell: names that others must have, and settings that contradict each other."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+
+from agents.config import AgentSettings
+from agents.tools import TOOLS
+from channels.config import ChannelSettings
+from hub.config.entries import Entries, Name
+from hub.config.problems import Problem, guess
+from hub.config.settings import Config
+from hub.config.tree import Key
+
+
+def check_names(
+    entries: Entries, agents: dict[str, AgentSettings], channels: dict[str, ChannelSettings]
+) -> Iterator[Problem]:
+    """What enabled entries name must be there and enabled; agents and models share one name space."""
+    for name in entries.written["agents"].keys() & entries.written["models"].keys():
+        yield Problem(("agents", name), "is also the name of a model; agents and models share one name space")
+    for name, agent in agents.items():
+        if agent.enabled:
+            yield from _models_of(entries, name, agent)
+            yield from _tools_of(name, agent)
+    for name, channel in channels.items():
+        if channel.enabled:
+            yield from _agents_of(entries, name, channel)
+
+
+def _models_of(entries: Entries, name: str, agent: AgentSettings) -> Iterator[Problem]:
+    if agent.model:
+        yield from _named(entries, "models", agent.model, ("agents", name, "model"))
+    for model in agent.fallback:
+        yield from _named(entries, "models", model, ("agents", name, "fallback"))
+
+
+def _tools_of(name: str, agent: AgentSettings) -> Iterator[Problem]:
+    for tool in agent.tools:
+        if tool not in TOOLS:
+            yield Problem(("agents", name, "tools"), f"there is no tool '{tool}'; {guess(tool, list(TOOLS))}")
+
+
+def _agents_of(entries: Entries, name: str, channel: ChannelSettings) -> Iterator[Problem]:
+    key = ("channels", name)
+    if channel.agent:
+        yield from _named(entries, "agents", channel.agent, (*key, "agent"))
+    elif not entries.running("agents"):
+        yield Problem((*key, "agent"), "is missing, and there is no enabled agent to take")
+    for chat_id, chat in channel.chats.items():
+        if chat.agent:
+            yield from _named(entries, "agents", chat.agent, (*key, "chats", chat_id, "agent"))
+
+
+def _named(entries: Entries, section: Name, name: str, key: Key) -> Iterator[Problem]:
+    what = section.removesuffix("s")
+    running = entries.running(section)
+    if name not in entries.written[section]:
+        yield Problem(key, f"there is no {what} '{name}'; {guess(name, running)}")
+    elif name not in running:
+        yield Problem(key, f"the {what} '{name}' is disabled; {guess('', running)}")
+
+
+def check_whole(config: Config) -> Iterator[Problem]:
+    """Settings that contradict each other."""
+    if config.bus.extend >= config.bus.lease:
+        yield Problem(("bus", "extend"), "must be shorter than bus.lease, or every lease runs out")
+    if config.signals_url != "local" and importlib.util.find_spec("nats") is None:
+        yield Problem(("signals", "url"), 'needs a package that is not installed: pip install "bothub[nats]"')
+    if config.api.local_key and not config.api.is_loopback:
+        yield Problem(("api", "local_key"), "lets everyone in without a key, so api.host must be 127.0.0.1 or ::1")

@@ -1,0 +1,102 @@
+"""Dead letters: messages that ended dead and want somebody to retry or discard them. Units; nothing is ever deleted."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, func, select, update
+
+from hub.message import Value
+from hub.store.lanes import CLOSED
+from hub.store.tables import lanes, messages
+
+Closing = Literal["retried", "discarded"]
+
+
+class DeadLetter(Value, frozen=True, kw_only=True):
+    """A message that ended dead; `at` is when it came, `died_at` when it was given up (Unix seconds)."""
+
+    inbox: str
+    lane: str
+    """Where it stood; empty for what was stored aside because it could not be read."""
+    id: str
+    body: bytes
+    at: float
+    died_at: float
+    attempts: int
+    reason: str | None
+    error: str | None
+
+    @property
+    def open(self) -> bool:
+        """Nobody has looked at it yet."""
+        return self.reason not in CLOSED
+
+
+def newest(connection: Connection, inbox: str | None, limit: int) -> list[DeadLetter]:
+    """A unit: the open ones that died last, of one inbox or of all, in the order they died."""
+    query = select(*_COLUMNS).join(lanes, lanes.c.id == messages.c.lane_id).where(_OPEN, *_of(inbox))
+    rows = connection.execute(query.order_by(messages.c.settled_at.desc(), messages.c.seq.desc()).limit(limit)).all()
+    return [_letter(row) for row in reversed(rows)]
+
+
+def count(connection: Connection, inbox: str | None) -> int:
+    """A unit: how many are open."""
+    return connection.execute(select(func.count()).select_from(messages).where(_OPEN, *_of(inbox))).scalar() or 0
+
+
+def places(connection: Connection, inbox: str | None) -> list[tuple[str, str]]:
+    """A unit: inbox and id of every open one, in the order they came to their lanes."""
+    query = select(messages.c.inbox, messages.c.mid).where(_OPEN, *_of(inbox))
+    rows = connection.execute(query.order_by(messages.c.lane_id, messages.c.seq))
+    return [(row.inbox, row.mid) for row in rows]
+
+
+def find(connection: Connection, id: str, inbox: str | None = None) -> list[DeadLetter]:
+    """A unit: the dead messages with this id, at most one an inbox; also those that somebody closed."""
+    query = select(*_COLUMNS).join(lanes, lanes.c.id == messages.c.lane_id)
+    rows = connection.execute(query.where(messages.c.outcome == "dead", messages.c.mid == id, *_of(inbox)))
+    return [_letter(row) for row in rows]
+
+
+def close(connection: Connection, inbox: str, id: str, reason: Closing, now: float) -> bool:
+    """A unit: take one off the list; False when it is not on it (any more). Its id stays known as long as any."""
+    statement = (
+        update(messages)
+        .where(_OPEN, messages.c.inbox == inbox, messages.c.mid == id)
+        .values(reason=reason, settled_at=now)
+    )
+    return connection.execute(statement).rowcount > 0
+
+
+def _of(inbox: str | None) -> list[ColumnElement[bool]]:
+    return [] if inbox is None else [messages.c.inbox == inbox]
+
+
+def _letter(row: Any) -> DeadLetter:
+    return DeadLetter(
+        inbox=row.inbox,
+        lane=row.lane,
+        id=row.mid,
+        body=row.body,
+        at=row.at,
+        died_at=row.settled_at,
+        attempts=row.attempts,
+        reason=row.reason,
+        error=row.error,
+    )
+
+
+_COLUMNS = (
+    lanes.c.lane,
+    messages.c.inbox,
+    messages.c.mid,
+    messages.c.body,
+    messages.c.at,
+    messages.c.settled_at,
+    messages.c.attempts,
+    messages.c.reason,
+    messages.c.error,
+)
+# A message may die without a reason: NULL is in no list.
+_OPEN = (messages.c.outcome == "dead") & func.coalesce(messages.c.reason, "").not_in(CLOSED)

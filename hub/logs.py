@@ -1,0 +1,35 @@
+"""How bothub logs: one line an event, coloured for a terminal, JSON for a machine."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure(level: str, *, terminal: bool) -> None:
+    """Set up structlog and, for the libraries, the standard logging; to stderr."""
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=16)
+        if terminal
+        else structlog.processors.JSONRenderer()
+    )
+    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal)
+    shared = [structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, stamp]
+    exceptions = [] if terminal else [structlog.processors.dict_tracebacks]
+    structlog.configure(
+        processors=[*shared, *exceptions, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *exceptions, renderer],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=max(LEVELS[level], logging.WARNING), force=True)

@@ -1,0 +1,194 @@
+"""What an agent remembers: conversations, their sessions, and the entries that are a session's history.
+
+A session's entries are also the journal of its turns: appended step by step, never changed, unique by turn and ordinal.
+Every function here is a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, Integer, bindparam, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.agent import Step
+from hub.message import Address, Value
+from hub.model import ToolCall, Usage
+from hub.store.tables import conversations, entries, sessions
+
+CHARACTERS_PER_TOKEN = 4
+"""A guess that holds for English; the view's budget is a guess too."""
+PAGE = 64
+"""How many entries are read at a time."""
+
+
+class Heard(Value, frozen=True, kw_only=True, tag_field="kind", tag="heard"):
+    """A message that a turn answers; `author` is a name where several people talk."""
+
+    text: str
+    author: str | None = None
+
+
+class Stepped(Value, frozen=True, kw_only=True, tag_field="kind", tag="step"):
+    """A finished step: what the model said, the tools it called, what they returned."""
+
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    results: tuple[str, ...] = ()
+    usage: Usage = Usage()
+    model: str = ""
+
+
+class Said(Value, frozen=True, kw_only=True, tag_field="kind", tag="said"):
+    """The end of a turn; `mark` tells why there is no more."""
+
+    text: str
+    mark: Literal["stopped", "failed"] | None = None
+
+
+Entry = Heard | Stepped | Said
+
+
+def first_session(connection: Connection, agent: str, address: Address, turn: str, now: float) -> int:
+    """The session of a turn that found none when it began: the conversation's first.
+
+    It is not the current one when `/new` came meanwhile.
+    """
+    begun, _ = journal(connection, turn)
+    if begun is not None:  # a write that was cut off got through
+        return begun
+    if current_session(connection, agent, address) is None:
+        return new_session(connection, agent, address, now)
+    return _begin(connection, agent, address, now)
+
+
+def current_session(connection: Connection, agent: str, address: Address) -> int | None:
+    """The current session of a conversation, or None before its first turn."""
+    return connection.execute(_CURRENT, {"agent_": agent, "address_": str(address)}).scalar()
+
+
+def new_session(connection: Connection, agent: str, address: Address, now: float) -> int:
+    """Begin the next session of a conversation; the old ones stay."""
+    session = _begin(connection, agent, address, now)
+    row = {"agent": agent, "address": str(address), "session": session}
+    connection.execute(_move(connection.dialect.name), row)
+    return session
+
+
+def _begin(connection: Connection, agent: str, address: Address, now: float) -> int:
+    row = {"agent": agent, "address": str(address), "started_at": now}
+    return connection.execute(insert(sessions).returning(sessions.c.id), row).scalar_one()
+
+
+def append(connection: Connection, session: int, turn: str, first: int, new: Sequence[Entry], now: float) -> None:
+    """Add a turn's entries, numbered from `first`; one that is there already stays as it is."""
+    rows = [
+        {"session": session, "turn": turn, "ordinal": first + index, "body": msgspec.json.encode(entry), "at": now}
+        for index, entry in enumerate(new)
+    ]
+    connection.execute(_append(connection.dialect.name), rows)
+
+
+def journal(connection: Connection, turn: str) -> tuple[int | None, list[Entry]]:
+    """The session and entries of a turn that was begun before; (None, []) for one that was not."""
+    rows = connection.execute(_JOURNAL, {"turn_": turn}).all()
+    return (rows[0].session if rows else None), [_DECODER.decode(row.body) for row in rows]
+
+
+def recent(connection: Connection, session: int, budget: int, without: str) -> list[Entry]:
+    """The session's newest entries, oldest first, as many as `budget` tokens hold, leaving out one turn's own."""
+    found: list[Entry] = []
+    left, before = budget * CHARACTERS_PER_TOKEN, 2**62
+    while True:
+        rows = connection.execute(_RECENT, {"session_": session, "before": before, "turn_": without}).all()
+        for row in rows:
+            left -= len(row.body)
+            if left < 0:
+                return found[::-1]
+            found.append(_DECODER.decode(row.body))
+        if len(rows) < PAGE:
+            return found[::-1]
+        before = rows[-1].id
+
+
+def summary(connection: Connection, session: int) -> tuple[float, int]:
+    """When a session began (Unix seconds) and how many turns it has."""
+    started_at = connection.execute(select(sessions.c.started_at).where(sessions.c.id == session)).scalar_one()
+    turns = connection.execute(
+        select(func.count(entries.c.turn.distinct())).where(entries.c.session == session)
+    ).scalar_one()
+    return started_at, turns
+
+
+def as_chat(history: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Entries in the shape of OpenAI's chat messages; every tool result follows its call."""
+    chat: list[dict[str, Any]] = []
+    for entry in history:
+        chat += _RENDER[type(entry)](entry)
+    return chat
+
+
+def _heard(entry: Heard) -> list[dict[str, Any]]:
+    text = entry.text if entry.author is None else f"{entry.author}: {entry.text}"
+    return [{"role": "user", "content": text}]
+
+
+def _stepped(entry: Stepped) -> list[dict[str, Any]]:
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in entry.calls
+    ]
+    results = [
+        {"role": "tool", "tool_call_id": call.id, "content": result}
+        for call, result in zip(entry.calls, entry.results, strict=True)
+    ]
+    said: dict[str, Any] = {"role": "assistant", "content": entry.text or None}
+    return [said | ({"tool_calls": calls} if calls else {}), *results]
+
+
+def _said(entry: Said) -> list[dict[str, Any]]:
+    text = entry.text if entry.mark is None else f"{entry.text}\n\n({entry.mark})".strip()
+    return [{"role": "assistant", "content": text}] if text else []
+
+
+_RENDER: dict[type[Entry], Callable[[Any], list[dict[str, Any]]]] = {Heard: _heard, Stepped: _stepped, Said: _said}
+
+
+def stepped(step: Step) -> Stepped:
+    """A step as it is remembered."""
+    return Stepped(text=step.text, calls=step.calls, results=step.results, usage=step.usage, model=step.model)
+
+
+_DECODER: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
+_CURRENT = select(conversations.c.session).where(
+    conversations.c.agent == bindparam("agent_"), conversations.c.address == bindparam("address_")
+)
+_JOURNAL = (
+    select(entries.c.session, entries.c.body).where(entries.c.turn == bindparam("turn_")).order_by(entries.c.ordinal)
+)
+_RECENT = (
+    select(entries.c.id, entries.c.body)
+    .where(
+        entries.c.session == bindparam("session_"),
+        entries.c.id < bindparam("before"),
+        entries.c.turn != bindparam("turn_"),
+    )
+    .order_by(entries.c.id.desc())
+    .limit(bindparam("page", PAGE, type_=Integer))
+)
+
+
+@cache
+def _move(dialect: str) -> Any:
+    upsert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    into = upsert(conversations)
+    return into.on_conflict_do_update(index_elements=["agent", "address"], set_={"session": into.excluded.session})
+
+
+@cache
+def _append(dialect: str) -> Any:
+    into: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return into(entries).on_conflict_do_nothing(index_elements=["turn", "ordinal"])

@@ -1,0 +1,168 @@
+"""The words everything else speaks: addresses, messages, deliveries and deltas."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import msgspec
+
+from hub.errors import RequestError
+
+NAME = re.compile(r"[a-z0-9_-]+")
+"""What channels, agents and models may be called."""
+
+API = "api"
+"""The reserved channel name of conversations that programs hold over HTTP."""
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A value that travels as JSON; each kind says `frozen, kw_only` itself, because msgspec does not hand them on."""
+
+
+class Address(msgspec.Struct, frozen=True, order=True):
+    """Where a message comes from or goes to: `channel` + `chat_id` + optional `thread_id`."""
+
+    channel: str
+    chat_id: str
+    thread_id: str | None = None
+
+    def __str__(self) -> str:
+        tail = "" if self.thread_id is None else f":{self.thread_id}"
+        return f"{self.channel}:{self.chat_id}{tail}"
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read `channel:chat_id[:thread_id]`; raises RequestError when it has not that form."""
+        channel, _, rest = text.partition(":")
+        chat_id, _, thread_id = rest.partition(":")
+        if not channel or not chat_id:
+            raise RequestError(f"'{text}' is not an address: write channel:chat_id or channel:chat_id:thread_id")
+        return cls(channel, chat_id, thread_id or None)
+
+
+class Text(Value, frozen=True, kw_only=True, tag_field="kind", tag="text"):
+    """A piece of CommonMark."""
+
+    text: str
+
+
+class File(Value, frozen=True, kw_only=True, tag_field="kind", tag="file"):
+    """A reference to a file in the content-addressed store; `size` in bytes."""
+
+    ref: str
+    name: str
+    media_type: str
+    size: int
+
+
+Part = Text | File
+
+
+class Button(Value, frozen=True, kw_only=True):
+    """Something to press below a message; pressing it says `value`."""
+
+    text: str
+    value: str
+
+
+Buttons = tuple[tuple[Button, ...], ...]
+"""Rows of buttons."""
+
+
+class Author(Value, frozen=True, kw_only=True):
+    """Who said something."""
+
+    id: str
+    name: str
+    kind: Literal["person", "agent", "api"] = "person"
+
+
+class Message(Value, frozen=True, kw_only=True):
+    """One thing said to an agent; `at` is a Unix time in seconds."""
+
+    id: str
+    address: Address
+    author: Author
+    parts: tuple[Part, ...]
+    at: float
+    direct: bool = True
+    """Said in private, as opposed to a group."""
+    mentioned: bool = True
+    """Said to the bot; always true in a direct chat."""
+    reply_to: str | None = None
+    """The platform's id of this message, for answers that quote it."""
+    quoted: str | None = None
+    """The text of the message that this one answers."""
+    params: dict[str, Any] = {}
+    """Model parameters that came with the message (HTTP only)."""
+    posts_to: tuple[str, ...] | None = None
+    """Address patterns the sender's key may post to (HTTP only); None: the agent's own rule holds."""
+
+    @property
+    def text(self) -> str:
+        return text_of(self.parts)
+
+
+class Delivery(Value, frozen=True, kw_only=True):
+    """One outgoing message to one address; `expires_at` is a Unix time in seconds."""
+
+    id: str
+    address: Address
+    parts: tuple[Part, ...]
+    author: Author
+    buttons: Buttons = ()
+    reply_to: str | None = None
+    expires_at: float | None = None
+    closes: bool = False
+    """Sent only to end a preview that was shown; without one, or without parts, there is nothing to send."""
+
+    @property
+    def text(self) -> str:
+        return text_of(self.parts)
+
+
+class Live(Value, frozen=True, kw_only=True):
+    """A disposable sign of life from a running turn; `offset` is where `text` starts, in characters of the reply."""
+
+    kind: Literal["typing", "delta", "reasoning", "done"]
+    turn: str
+    address: Address
+    agent: str = ""
+    reply_to: str | None = None
+    """What the answer will quote."""
+    offset: int = 0
+    text: str = ""
+
+
+def text_of(parts: tuple[Part, ...]) -> str:
+    """All text of a message, its parts joined by blank lines."""
+    return "\n\n".join(part.text for part in parts if isinstance(part, Text))
+
+
+def described(message: Message) -> str:
+    """A message in words: what it answers, its text, and a line for each file."""
+    quoted = [f"(in answer to “{message.quoted}”)"] if message.quoted else []
+    files = [f"[{part.name}, {part.media_type}, {part.size} bytes]" for part in message.parts if isinstance(part, File)]
+    return "\n\n".join(piece for piece in (*quoted, message.text, *files) if piece)
+
+
+def reply_id(turn: str) -> str:
+    """The id of the delivery that is a turn's answer; known when the turn begins."""
+    return f"{turn}.reply"
+
+
+def agent_inbox(agent: str) -> str:
+    """The inbox of an agent."""
+    return f"agent:{agent}"
+
+
+def channel_inbox(channel: str) -> str:
+    """The inbox of a channel's deliveries."""
+    return f"channel:{channel}"
+
+
+def next_try(id: str) -> str:
+    """The id under which a dead message is published again: `<id>#2`, then `<id>#3`."""
+    stem, _, number = id.rpartition("#")
+    return f"{stem}#{int(number) + 1}" if stem and number.isdecimal() else f"{id}#2"

@@ -1,0 +1,229 @@
+"""Shows answers while they are written: one message that grows, edited by time, newest wins, one call in flight.
+
+A preview belongs to the reply of its turn: its platform ids are stored as receipts of that delivery, not final, before
+anything is edited. The dispatcher makes them final, so there is never a second copy: whatever a preview could not show
+is in the delivery.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from hub.bus import Bus
+from hub.channel import Drafts, Edits, Limits, Measures, Sending
+from hub.deliveries import PartReceipt, add_receipt, parts
+from hub.errors import ChannelError, RateLimited, StoreUnavailable, Unreachable
+from hub.message import Author, Live, Text, channel_inbox, reply_id
+from hub.pacing import Pacing
+from hub.signals import POLL
+from hub.text import split
+
+log = structlog.get_logger()
+
+
+class Shows(Protocol):
+    """A channel as previews need it."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    async def send(self, sending: Sending) -> str: ...
+
+
+def pieces(channel: Shows, text: str) -> list[str]:
+    """A CommonMark text in parts that fit the platform once they are rendered."""
+    limits = channel.limits
+    found = split(text, limits.length, limits.unit)
+    if not isinstance(channel, Measures):
+        return found
+    return [piece for part in found for piece in _fitted(channel, part, limits.length)]
+
+
+def _fitted(channel: Measures, text: str, length: int) -> list[str]:
+    size = channel.size(text)
+    if size <= length:
+        return [text]
+    smaller = max(int(len(text) * length / size * 0.9), 16)
+    halves = split(text, smaller, "chars")
+    return [text] if len(halves) < 2 else [piece for half in halves for piece in _fitted(channel, half, length)]
+
+
+class Preview:
+    """The reply of one turn while it is written."""
+
+    def __init__(self, bus: Bus, channel: Shows, pacing: Pacing, live: Live) -> None:
+        self._bus = bus
+        self._channel = channel
+        self._pacing = pacing
+        self._live = live
+        self._reply = reply_id(live.turn)
+        self._text = ""
+        self._shown: dict[int, str] = {}
+        self._ids: dict[int, str] = {}
+        self._news = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._task = asyncio.create_task(self._run(), name=f"preview {live.turn}")
+
+    def hear(self, live: Live) -> None:
+        """Take what was written; a piece that got lost ends the preview, not the answer."""
+        if live.offset > len(self._text):
+            self.end()
+            return
+        self._text = self._text[: live.offset] + live.text
+        self._news.set()
+
+    def end(self) -> None:
+        """Begin no other call."""
+        self._ending.set()
+        self._news.set()
+
+    async def close(self) -> None:
+        """Begin no other call, and wait for the one that is in flight."""
+        self.end()
+        await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        try:
+            await self._resume()
+            while not self._ending.is_set():
+                await self._news.wait()
+                self._news.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(await self._show()):
+                        await self._ending.wait()
+        except ChannelError as error:
+            log.info("preview given up", turn=self._live.turn, address=str(self._live.address), error=str(error))
+        except Exception:
+            log.exception("preview failed", turn=self._live.turn)
+
+    async def _resume(self) -> None:
+        """Go on with what a process before this one had shown."""
+        receipts = await self._bus.store.read(lambda connection: parts(connection, self._reply))
+        if any(receipt.final for receipt in receipts):
+            self.end()
+        self._ids = {receipt.part: receipt.platform_id for receipt in receipts}
+
+    async def _show(self) -> float:
+        """Bring one message up to date; returns the seconds until the next call may be made."""
+        texts = pieces(self._channel, self._text)
+        stale = [index for index, text in enumerate(texts) if self._shown.get(index) != text]
+        if not stale or self._ending.is_set():
+            return 0.0
+        if len(stale) > 1:
+            self._news.set()
+        try:
+            await self._bring(stale[0], texts[stale[0]])
+        except RateLimited as limit:
+            self._news.set()
+            return limit.retry_after
+        except Unreachable:
+            self._news.set()
+        limits = self._channel.limits
+        return limits.edit_every_group if self._pacing.is_group(self._live.address) else limits.edit_every
+
+    async def _bring(self, index: int, text: str) -> None:
+        sending = self._sending(index, text)
+        if index in self._ids:
+            await self._paced()
+            assert isinstance(self._channel, Edits), "only then there is an id"
+            await self._channel.edit(sending, self._ids[index])
+        elif not (isinstance(self._channel, Drafts) and await self._channel.draft(self._sending(0, text))):
+            if not await self._is_free() or not isinstance(self._channel, Edits):
+                self._news.set()
+                return
+            await self._paced()
+            self._ids[index] = await self._channel.send(sending)
+            await self._keep(index)
+        self._shown[index] = text
+
+    def _sending(self, index: int, text: str) -> Sending:
+        return Sending(
+            address=self._live.address,
+            part=Text(text=text),
+            author=Author(id=self._live.agent, name=self._live.agent, kind="agent"),
+            key=f"{self._reply}.{index}",
+            reply_to=self._live.reply_to if index == 0 else None,
+            final=False,
+        )
+
+    async def _is_free(self) -> bool:
+        """Nothing else waits to be sent there, which would have to come first."""
+        address = self._live.address
+        return await self._bus.waiting(channel_inbox(address.channel), str(address)) == 0
+
+    async def _paced(self) -> None:
+        await asyncio.sleep(self._pacing.wait(self._live.address))
+        await asyncio.sleep(self._pacing.take(self._live.address))
+
+    async def _keep(self, index: int) -> None:
+        """Store the receipt: without it the reply would be a second copy, so this is tried until it is done."""
+        receipt = PartReceipt(part=index, platform_id=self._ids[index], at=self._bus.clock(), final=False)
+        while True:
+            try:
+                await self._bus.store.write(lambda connection: add_receipt(connection, self._reply, receipt))
+                return
+            except StoreUnavailable as error:
+                log.warning("receipt of a preview not stored yet", id=self._reply, error=str(error))
+                await asyncio.sleep(POLL)
+
+
+class Previews:
+    """The previews of one channel."""
+
+    KNOWN = 1000
+
+    def __init__(self, bus: Bus, name: str, channel: Shows, pacing: Pacing) -> None:
+        self._bus = bus
+        self._topic = f"live.{name}"
+        self._channel = channel
+        self._pacing = pacing
+        self._previews: OrderedDict[str, Preview | None] = OrderedDict()
+
+    async def run(self) -> None:
+        """Follow the channel's turns until cancelled."""
+        with self._bus.signals.listen(self._topic) as signs:
+            try:
+                while True:
+                    payload = await signs.next()
+                    if payload is not None:
+                        self._notice(_LIVE.decode(payload))
+            finally:
+                await asyncio.gather(*(preview.close() for preview in self._previews.values() if preview))
+
+    def _notice(self, live: Live) -> None:
+        reply = reply_id(live.turn)
+        known = reply in self._previews
+        preview = self._previews.get(reply)
+        if live.kind == "done" and preview is not None:
+            preview.end()
+        elif live.kind == "delta" and not known and live.offset == 0:
+            preview = self._remember(reply, Preview(self._bus, self._channel, self._pacing, live))
+            preview.hear(live)
+        elif live.kind == "delta" and preview is not None:
+            preview.hear(live)
+
+    def _remember(self, reply: str, preview: Preview) -> Preview:
+        self._previews[reply] = preview
+        if len(self._previews) > self.KNOWN:
+            _, oldest = self._previews.popitem(last=False)
+            if oldest is not None:
+                oldest.end()
+        return preview
+
+    async def close(self, delivery: str) -> None:
+        """End the preview of this delivery, if it has one; a sign that comes later opens no other."""
+        preview = self._previews.get(delivery)
+        self._previews[delivery] = None
+        if preview is not None:
+            await preview.close()
+        while len(self._previews) > self.KNOWN:
+            self._previews.popitem(last=False)
+
+
+_LIVE = msgspec.json.Decoder(Live)

@@ -1,0 +1,194 @@
+"""Stored chat rooms: what people say in them and what agents send, in one order.
+
+A room is an address without its thread; it exists once something was said in it. Row ids are the order, so a reader
+goes on after the newest id it has seen. What people say is stored together with a note that the hub has still to
+hear it (an outbox: rows of the nameless channel), so a crash in between loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
+
+from hub.channel import Sending
+from hub.errors import HubError
+from hub.message import Address, Author, Buttons, File, Message, Part, Value, text_of
+from hub.signals import Signals
+from hub.store import Store
+from hub.store.tables import posts
+
+log = structlog.get_logger()
+OUTBOX = ""
+"""The channel of notes about what the hub has still to hear; no configured channel has this name."""
+
+
+class Post(Value, frozen=True, kw_only=True):
+    """One message in a room; `at` is a Unix time in seconds."""
+
+    id: int
+    address: Address
+    author: Author
+    parts: tuple[Part, ...]
+    at: float
+    buttons: Buttons = ()
+
+    @property
+    def text(self) -> str:
+        return text_of(self.parts)
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        return tuple(part for part in self.parts if isinstance(part, File))
+
+
+class _Body(Value, frozen=True, kw_only=True):
+    author: Author
+    parts: tuple[Part, ...]
+    buttons: Buttons = ()
+
+
+class _New(NamedTuple):
+    """A post on its way into its room; the same `key` again is the same post."""
+
+    key: str
+    address: Address
+    body: _Body
+    at: float
+
+
+def topic(channel: str, chat_id: str) -> str:
+    """The signal that something was said in a room: `room.<channel>.<chat_id>`, the chat as one plain word."""
+    return f"room.{channel}.{quote(chat_id, safe='').replace('.', '%2E')}"
+
+
+class StoredRooms:
+    """Rooms in the store."""
+
+    def __init__(self, store: Store, signals: Signals, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._signals = signals
+        self._clock = clock
+
+    async def post(self, sending: Sending) -> str:
+        """Put what an agent or a program sends into the room, once per key; returns the post's id."""
+        address = sending.address
+        body = _Body(author=sending.author, parts=(sending.part,), buttons=sending.buttons)
+        new = _New(f"sent:{address.channel}:{sending.key}", address, body, self._clock())
+        return await self._write(address, lambda connection: _put(connection, new))
+
+    async def say(self, message: Message) -> str:
+        """Put what a person says into the room, once per message id, and note that the hub has still to hear it.
+
+        Whoever calls it has the hub accept the message and then says `heard`, or `take_back` when it was refused.
+        """
+
+        def unit(connection: Connection) -> int:
+            body = _Body(author=message.author, parts=message.parts)
+            post = _put(connection, _New(f"said:{message.id}", message.address, body, message.at))
+            _note(connection, message)
+            return post
+
+        return await self._write(message.address, unit)
+
+    async def heard(self, message_id: str) -> None:
+        """The hub has accepted the message."""
+        await self._store.write(lambda connection: connection.execute(_DROP, {"keys": [_outbox_key(message_id)]}))
+
+    async def take_back(self, message_id: str) -> None:
+        """The hub refused the message: it is not said any more."""
+        keys = [_outbox_key(message_id), f"said:{message_id}"]
+        await self._store.write(lambda connection: connection.execute(_DROP, {"keys": keys}))
+
+    async def unheard(self, older_than: float, limit: int = 100) -> list[Message]:
+        """What was said before a time and is still to be heard: somebody was cut off in between."""
+        row = {"channel_": OUTBOX, "before": older_than, "limit_": limit}
+
+        def unit(connection: Connection) -> list[Message]:
+            return [msgspec.json.decode(body, type=Message) for body in connection.execute(_UNHEARD, row).scalars()]
+
+        return await self._store.read(unit)
+
+    async def hand_over(self, accept: Callable[[Message], Awaitable[None]], older_than: float) -> int:
+        """Have the hub hear what is unheard since before a time, as far as it takes it; returns how much it took."""
+        taken = 0
+        for message in await self.unheard(older_than):
+            try:
+                await accept(message)
+            except HubError as error:
+                log.warning("still unheard", id=message.id, address=str(message.address), error=str(error))
+            else:
+                await self.heard(message.id)
+                taken += 1
+        return taken
+
+    async def read(self, channel: str, chat_id: str, after: int, limit: int) -> list[Post]:
+        """Up to `limit` posts of a room that follow the post `after`, the oldest first; 0 is before the first."""
+        row = {"channel_": channel, "chat_": chat_id, "after": after, "limit_": limit}
+        return await self._store.read(lambda connection: [_post(found) for found in connection.execute(_READ, row)])
+
+    async def newest(self, channel: str, chat_id: str) -> int:
+        """The id of a room's newest post, 0 when nothing was said."""
+        row = {"channel_": channel, "chat_": chat_id}
+        return await self._store.read(lambda connection: connection.execute(_NEWEST, row).scalar() or 0)
+
+    async def _write(self, address: Address, unit: Callable[[Connection], int]) -> str:
+        post = await self._store.write(unit)
+        self._signals.send(topic(address.channel, address.chat_id))
+        return str(post)
+
+
+def _put(connection: Connection, new: _New) -> int:
+    _lock(connection, new.address)
+    if (there := connection.execute(_FIND, {"key_": new.key}).scalar()) is not None:
+        return int(there)
+    row = {"key": new.key, "body": msgspec.json.encode(new.body), "at": new.at, **_place(new.address)}
+    return int(connection.execute(insert(posts).returning(posts.c.id), row).scalar_one())
+
+
+def _lock(connection: Connection, address: Address) -> None:
+    """One writer a room: ids become visible in their order, so that no reader steps over one.
+
+    SQLite has one writer anyhow.
+    """
+    if connection.dialect.name == "postgresql":
+        room = f"{address.channel}:{address.chat_id}"
+        connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:room, 0))"), {"room": room})
+
+
+def _note(connection: Connection, message: Message) -> None:
+    key = _outbox_key(message.id)
+    if connection.execute(_FIND, {"key_": key}).scalar() is None:
+        row = {"key": key, "channel": OUTBOX, "chat_id": "", "thread_id": None, "at": message.at}
+        connection.execute(insert(posts), {**row, "body": msgspec.json.encode(message)})
+
+
+def _outbox_key(message_id: str) -> str:
+    return f"unheard:{message_id}"
+
+
+def _place(address: Address) -> dict[str, str | None]:
+    return {"channel": address.channel, "chat_id": address.chat_id, "thread_id": address.thread_id}
+
+
+def _post(row: Any) -> Post:
+    body = msgspec.json.decode(row.body, type=_Body)
+    address = Address(row.channel, row.chat_id, row.thread_id)
+    return Post(id=row.id, address=address, author=body.author, parts=body.parts, at=row.at, buttons=body.buttons)
+
+
+_ROOM = (posts.c.channel == bindparam("channel_"), posts.c.chat_id == bindparam("chat_"))
+_FIND = select(posts.c.id).where(posts.c.key == bindparam("key_"))
+_READ = select(posts).where(*_ROOM, posts.c.id > bindparam("after")).order_by(posts.c.id).limit(bindparam("limit_"))
+_NEWEST = select(func.max(posts.c.id)).where(*_ROOM)
+_DROP = delete(posts).where(posts.c.key.in_(bindparam("keys", expanding=True)))
+_UNHEARD = (
+    select(posts.c.body)
+    .where(posts.c.channel == bindparam("channel_"), posts.c.at < bindparam("before"))
+    .order_by(posts.c.id)
+    .limit(bindparam("limit_"))
+)

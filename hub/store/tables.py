@@ -1,0 +1,262 @@
+"""Every table bothub keeps; the migrations build exactly these (a test compares them).
+
+Times are Unix seconds, money is an integer of 1e-9 of the currency's unit, bodies are JSON.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
+
+Big = BigInteger().with_variant(Integer, "sqlite")
+Time = Float(53)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("inbox", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("tail", Big, nullable=False),  # seq of the newest message
+    Column("head", Big, nullable=False),  # seq of the newest settled message: head + 1 .. tail wait
+    Column("taken", Big, nullable=False),  # seq of the newest message the holder has seen
+    Column("stop", Big, nullable=False),  # messages up to this seq are cancelled
+    Column("ready_at", Time),  # NULL = idle, else when the next claim may come: now, back-off or lease expiry
+    Column("leased", Boolean, nullable=False),
+    Column("token", Big, nullable=False),  # grows with every claim: the fence
+    Column("tries", Integer, nullable=False),  # claims of the head that did not settle it
+    UniqueConstraint("inbox", "lane"),
+    sqlite_autoincrement=True,  # the id of a forgotten lane never comes back: an old lease must not fit a new lane
+)
+Index(
+    "ix_lanes_ready",
+    lanes.c.inbox,
+    lanes.c.ready_at,
+    sqlite_where=lanes.c.ready_at.is_not(None),
+    postgresql_where=lanes.c.ready_at.is_not(None),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("lane_id", Big, primary_key=True, autoincrement=False),
+    Column("seq", Big, primary_key=True, autoincrement=False),
+    Column("inbox", Text, nullable=False),
+    Column("mid", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text),  # of the last attempt
+    Column("outcome", Text),
+    Column("reason", Text),
+    Column("settled_at", Time),
+    UniqueConstraint("mid", "inbox"),  # in this order it finds a delivery by its id alone, too
+)
+Index(
+    "ix_messages_waiting",
+    messages.c.at,
+    sqlite_where=messages.c.outcome.is_(None),
+    postgresql_where=messages.c.outcome.is_(None),
+)
+Index(
+    "ix_messages_settled",
+    messages.c.settled_at,
+    sqlite_where=messages.c.settled_at.is_not(None),
+    postgresql_where=messages.c.settled_at.is_not(None),
+)
+Index(
+    "ix_messages_dead",
+    messages.c.inbox,
+    messages.c.settled_at,
+    sqlite_where=messages.c.outcome == "dead",
+    postgresql_where=messages.c.outcome == "dead",
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("delivery", Text, primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("platform_id", Text, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("final", Boolean, nullable=False),  # false: a preview that is still to be edited
+)
+
+health = Table(
+    "health",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("error", Text),
+    Column("since", Time, nullable=False),
+    Column("reconnects", Integer, nullable=False),
+)
+
+gone = Table(
+    "gone",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("chat_id", Text, primary_key=True),
+    Column("why", Text, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("agent", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("session", Big, nullable=False),  # the current one
+    UniqueConstraint("agent", "address"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("agent", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("started_at", Time, nullable=False),
+)
+Index(None, sessions.c.agent, sessions.c.address)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("session", Big, ForeignKey("sessions.id"), nullable=False),
+    Column("turn", Text, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", Time, nullable=False),
+    UniqueConstraint("turn", "ordinal"),
+)
+Index(None, entries.c.session, entries.c.id)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("agent", Text),  # NULL: a model was called without an agent
+    Column("model", Text),
+    Column("address", Text, nullable=False),
+    Column("session", Big),
+    Column("session_id", Text),  # the caller's own name of it
+    Column("key_id", Big),
+    Column("fingerprint", Text),  # of an HTTP request: what an SDK's retry repeats
+    Column("status", Text, nullable=False),
+    Column("response", Text),
+    Column("error", Text),
+    Column("error_code", Text),
+    Column("prompt_tokens", Big, nullable=False, server_default="0"),
+    Column("completion_tokens", Big, nullable=False, server_default="0"),
+    Column("cached_tokens", Big, nullable=False, server_default="0"),
+    Column("reasoning_tokens", Big, nullable=False, server_default="0"),
+    Column("estimated", Boolean, nullable=False, server_default="0"),
+    Column("price_in", Big, nullable=False, server_default="0"),  # per 1,000,000 tokens
+    Column("price_out", Big, nullable=False, server_default="0"),
+    Column("price_cached", Big, nullable=False, server_default="0"),
+    Column("reserved", Big, nullable=False, server_default="0"),
+    Column("fee", Big, nullable=False, server_default="0"),
+    Column("uncollected", Big, nullable=False, server_default="0"),
+    Column("created_at", Time, nullable=False),
+    Column("started_at", Time),
+    Column("first_token_at", Time),
+    Column("finished_at", Time),
+)
+Index(
+    None,
+    turns.c.key_id,
+    turns.c.fingerprint,
+    sqlite_where=turns.c.fingerprint.is_not(None),
+    postgresql_where=turns.c.fingerprint.is_not(None),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", Time, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text),
+    Column("hash", Text, unique=True),  # SHA-256 of the secret; NULL: the local key, which has none
+    Column("prefix", Text, nullable=False),  # what a list may show
+    Column("role", Text, nullable=False),
+    Column("scopes", Text, nullable=False),  # separated by spaces
+    Column("group_id", Integer, ForeignKey("groups.id")),
+    Column("owner_id", Integer, ForeignKey("keys.id")),
+    Column("month_quota", Big),  # NULL = unlimited
+    Column("balance", Big, nullable=False),
+    Column("month", Text),  # the UTC month that `spent` counts
+    Column("spent", Big, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("expires_at", Time),
+    Column("created_at", Time, nullable=False),
+    Column("last_used_at", Time),
+    Column("source", Text, nullable=False),  # config | bootstrap | admin
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key_id", Integer, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", Integer),  # NULL while the first request runs
+    Column("body", LargeBinary),
+    Column("at", Time, nullable=False),
+)
+Index(None, idempotency.c.at)
+
+pairings = Table(
+    "pairings",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("sender", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("approved_at", Time),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("channel", Text, nullable=False),
+    Column("chat_id", Text, nullable=False),
+    Column("thread_id", Text),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", Time, nullable=False),
+    sqlite_autoincrement=True,  # readers go on after an id
+)
+Index(None, posts.c.channel, posts.c.chat_id, posts.c.id)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -1,0 +1,77 @@
+"""A turn in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hub.agent import Receipt, Step
+from hub.errors import HubError
+from hub.message import Address, Author, Buttons, Message, Part, Text
+from hub.model import Usage
+
+CHAT = Address("support", "42", "7")
+API_CONVERSATION = Address("api", "1", "default")
+
+
+class Post(msgspec.Struct, frozen=True):
+    key: str
+    address: Address
+    parts: tuple[Part, ...]
+    buttons: Buttons = ()
+
+
+class FakeTurn:
+    """Keeps what an agent does with it. `refusal` is raised by the next posts."""
+
+    def __init__(self, text: str = "hello", *, address: Address = CHAT, params: dict[str, Any] | None = None) -> None:
+        self.id = "turn-1"
+        self.address = address
+        author = Author(id="anna", name="Anna")
+        parts = (Text(text=text),)
+        self.messages = [Message(id=self.id, address=address, author=author, parts=parts, at=0.0, params=params or {})]
+        self.history: list[dict[str, Any]] = []
+        self.steps: list[Step] = []
+        self.posts: list[Post] = []
+        self.emitted: list[str] = []
+        self.status = "delivered"
+        self.reason: str | None = None
+        self.refusal: HubError | None = None
+
+    async def view(self) -> list[dict[str, Any]]:
+        said = [{"role": "user", "content": message.text} for message in self.messages]
+        return [*self.history, *said, *(message for step in self.steps for message in as_messages(step))]
+
+    async def checkpoint(self, step: Step) -> None:
+        self.steps.append(step)
+
+    async def post(self, key: str, address: Address, parts: tuple[Part, ...], buttons: Buttons = ()) -> Receipt:
+        if self.refusal:
+            raise self.refusal
+        self.posts.append(Post(key, address, parts, buttons))
+        return Receipt(id=f"{self.id}:{key}", status=self.status, platform_ids=("p1",), reason=self.reason)
+
+    def emit(self, text: str) -> None:
+        self.emitted.append(text)
+
+    @property
+    def shown(self) -> str:
+        return "".join(self.emitted)
+
+    @property
+    def usage(self) -> Usage:
+        return sum((step.usage for step in self.steps), Usage())
+
+
+def as_messages(step: Step) -> list[dict[str, Any]]:
+    """A finished step as a view shows it."""
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in step.calls
+    ]
+    results = zip(step.calls, step.results, strict=True)
+    return [
+        {"role": "assistant", "content": step.text or None, "tool_calls": calls},
+        *({"role": "tool", "tool_call_id": call.id, "content": result} for call, result in results),
+    ]

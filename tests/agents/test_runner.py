@@ -1,0 +1,361 @@
+"""The runner: model, tools, model, until there is an answer."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from agents.models.demo import Demo
+from agents.runner import Limits, Runner, prepare
+from agents.tools import MessageTool, Tool
+from hub.agent import Agent, Reply
+from hub.errors import Forbidden, LeaseLost, ModelUnavailable
+from hub.model import Chunk, Completion, Model, ToolCall, Usage
+from tests.agents.fake_turn import FakeTurn
+
+Script = Chunk | Exception | None
+"""A chunk, a failure, or None: wait for ever."""
+
+
+class ScriptedModel:
+    """Plays one list of chunks a call and keeps what it was asked; says "done" after the last."""
+
+    def __init__(self, *answers: Sequence[Script]) -> None:
+        self.requests: list[Completion] = []
+        self.closed = asyncio.Event()
+        self.waits = asyncio.Event()
+        self._answers = iter(answers)
+
+    async def complete(self, request: Completion) -> AsyncGenerator[Chunk]:
+        # The view grows in place: what was asked is what it was then.
+        self.requests.append(msgspec.structs.replace(request, messages=[*request.messages]))
+        try:
+            for item in next(self._answers, says("done")):
+                if isinstance(item, Exception):
+                    raise item
+                if item is None:
+                    self.waits.set()
+                    await asyncio.Event().wait()
+                else:
+                    yield item
+        finally:
+            self.closed.set()
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+
+class Named:
+    """A tool made of a function of its arguments."""
+
+    description = "For tests."
+    parameters: dict[str, Any] = {"type": "object"}
+
+    def __init__(self, name: str, use: Callable[[dict[str, Any]], Awaitable[str]]) -> None:
+        self.name = name
+        self._use = use
+
+    async def call(self, turn: object, key: str, arguments: dict[str, Any]) -> str:
+        return await self._use(arguments)
+
+
+def says(*pieces: str, prompt: int = 1, completion: int = 1) -> list[Script]:
+    texts = [Chunk(text=piece) for piece in pieces]
+    return [*texts, Chunk(finish="stop", usage=Usage(prompt=prompt, completion=completion))]
+
+
+def calls(*named: tuple[str, str], text: str = "") -> list[Script]:
+    asked = tuple(ToolCall(id=f"c{at}", name=name, arguments=given) for at, (name, given) in enumerate(named))
+    spoken: list[Script] = [Chunk(text=text)] if text else []
+    return [*spoken, Chunk(calls=asked, finish="tool_calls", usage=Usage(prompt=2, completion=3))]
+
+
+def runner(model: Model, *tools: Tool, **more: Any) -> Runner:
+    return Runner(name="assistant", model=model, model_name="scripted", tools=tools, **more)
+
+
+async def echo(arguments: dict[str, Any]) -> str:
+    return msgspec.json.encode(arguments).decode()
+
+
+async def run_tool(tool: Tool, arguments: str = "{}", *, name: str | None = None, **more: Any) -> str:
+    """What the model reads after it called the tool."""
+    turn = FakeTurn()
+    model = ScriptedModel(calls((name or tool.name, arguments)))
+    reply = await runner(model, tool, **more).answer(turn)
+    assert reply.text == "done"
+    [step] = turn.steps
+    [result] = step.results
+    return result
+
+
+def test_it_is_an_agent() -> None:
+    agent: Agent = runner(Demo())
+    assert agent
+
+
+class TestAnswer:
+    async def test_the_reply_is_what_was_emitted(self) -> None:
+        turn = FakeTurn()
+        reply = await runner(ScriptedModel(says("Hel", "lo", prompt=7, completion=2))).answer(turn)
+        assert reply == Reply(text="Hello", usage=Usage(prompt=7, completion=2), model="scripted")
+        assert turn.emitted == ["Hel", "lo"]
+        assert turn.steps == []
+
+    async def test_the_system_prompt_comes_first(self) -> None:
+        model, turn = ScriptedModel(), FakeTurn("hello")
+        turn.history = [{"role": "system", "content": "Facts."}, {"role": "user", "content": "before"}]
+        await runner(model, system_prompt="Be kind.").answer(turn)
+        assert [message["content"] for message in model.requests[0].messages] == [
+            "Be kind.",
+            "Facts.",
+            "before",
+            "hello",
+        ]
+
+    async def test_no_system_prompt_is_no_message(self) -> None:
+        model = ScriptedModel()
+        await runner(model).answer(FakeTurn())
+        assert [message["role"] for message in model.requests[0].messages] == ["user"]
+
+    async def test_parameters_of_the_message_win_also_as_zero(self) -> None:
+        model = ScriptedModel()
+        agent = runner(model, params={"temperature": 0.7, "top_p": 0.5, "max_tokens": 10})
+        await agent.answer(FakeTurn(params={"temperature": 0, "max_completion_tokens": 5, "top_p": None}))
+        assert model.requests[0].params == {"temperature": 0, "max_completion_tokens": 5, "top_p": 0.5}
+
+    async def test_a_failing_model_fails_the_turn(self) -> None:
+        with pytest.raises(ModelUnavailable):
+            await runner(ScriptedModel([Chunk(text="He"), ModelUnavailable("gone")])).answer(FakeTurn())
+
+    async def test_blank_lines_before_the_text_are_left_out(self) -> None:
+        turn = FakeTurn()
+        reply = await runner(ScriptedModel(says("\n", "\n Hello", " \n"))).answer(turn)
+        assert reply.text == turn.shown == "Hello \n"
+
+    async def test_an_empty_answer_is_an_empty_reply(self) -> None:
+        turn = FakeTurn()
+        assert (await runner(ScriptedModel(says("\n"))).answer(turn)).text == ""
+        assert turn.emitted == []
+
+
+class TestSteps:
+    async def test_a_step_is_kept_and_shown_to_the_model(self) -> None:
+        model, turn = ScriptedModel(calls(("echo", '{"a":1}'), text="Let me see."), says("It is 1.")), FakeTurn()
+        reply = await runner(model, Named("echo", echo)).answer(turn)
+        [step] = turn.steps
+        assert (step.text, step.results, step.model) == ("Let me see.", ('{"a":1}',), "scripted")
+        assert step.usage == Usage(prompt=2, completion=3)
+        assert reply.text == "It is 1."
+        assert model.requests[1].messages == await turn.view()
+
+    async def test_texts_of_steps_are_apart_by_blank_lines(self) -> None:
+        tool = ("echo", "{}")
+        model = ScriptedModel(calls(tool, text="One."), calls(tool), calls(tool, text="Two."), says("Th", "ree."))
+        turn = FakeTurn()
+        reply = await runner(model, Named("echo", echo)).answer(turn)
+        texts = [*(step.text for step in turn.steps), reply.text]
+        assert turn.shown == "\n\n".join(text for text in texts if text) == "One.\n\nTwo.\n\nThree."
+
+    async def test_a_turn_goes_on_after_its_last_finished_step(self) -> None:
+        turn = FakeTurn()
+        model = ScriptedModel(calls(("echo", "{}"), text="One."), [ModelUnavailable("gone")], says("Two."))
+        agent = runner(model, Named("echo", echo))
+        with pytest.raises(ModelUnavailable):
+            await agent.answer(turn)
+        reply = await agent.answer(turn)
+        assert reply.text == "Two."
+        assert turn.shown == "One.\n\nTwo."
+        assert len(turn.steps) == 1
+
+    async def test_calls_of_a_step_run_at_the_same_time_and_keep_their_order(self) -> None:
+        met = asyncio.Barrier(3)
+
+        async def meet(arguments: dict[str, Any]) -> str:
+            await met.wait()
+            return str(arguments["n"])
+
+        turn = FakeTurn()
+        model = ScriptedModel(calls(*(("meet", f'{{"n":{n}}}') for n in (3, 1, 2))))
+        await runner(model, Named("meet", meet)).answer(turn)
+        assert turn.steps[0].results == ("3", "1", "2")
+
+    async def test_posts_of_one_step_have_different_keys(self) -> None:
+        turn = FakeTurn()
+        model = ScriptedModel(calls(*(("message", f'{{"content":"{n}"}}') for n in range(3))))
+        await runner(model, MessageTool()).answer(turn)
+        assert sorted(post.key for post in turn.posts) == ["0", "1", "2"]
+
+    async def test_the_demo_model_posts_through_the_message_tool(self) -> None:
+        turn = FakeTurn("post to news:9: hi all")
+        reply = await runner(Demo(), MessageTool()).answer(turn)
+        assert [str(post.address) for post in turn.posts] == ["news:9"]
+        assert reply.text == "The post to news:9 is delivered."
+
+
+class TestToolFailures:
+    async def test_an_unknown_tool(self) -> None:
+        result = await run_tool(Named("echo", echo), name="ecko")
+        assert result == '{"error":"There is no tool \'ecko\'; there are: echo."}'
+
+    @pytest.mark.parametrize("arguments", ["{bad", "[1]", '"x"', '{"a": 1'])
+    async def test_arguments_that_are_no_object(self, arguments: str) -> None:
+        turn = FakeTurn()
+        await runner(ScriptedModel(calls(("echo", arguments))), Named("echo", echo)).answer(turn)
+        assert turn.steps[0].results[0].startswith('{"error":"The arguments of \'echo\' are wrong: ')
+        # Servers refuse a history with broken arguments in it.
+        assert turn.steps[0].calls[0].arguments == "{}"
+
+    async def test_no_arguments_are_an_empty_object(self) -> None:
+        assert await run_tool(Named("echo", echo), "") == "{}"
+
+    async def test_arguments_of_the_wrong_type(self) -> None:
+        result = await run_tool(MessageTool(), '{"content": 3}')
+        assert (
+            result == '{"error":"The arguments of \'message\' are wrong: Expected `str`, got `int` - at `$.content`."}'
+        )
+
+    async def test_an_error_of_the_hub_says_why(self) -> None:
+        async def refuse(_: dict[str, Any]) -> str:
+            raise Forbidden("You may not post there.")
+
+        assert await run_tool(Named("refuse", refuse)) == '{"error":"You may not post there."}'
+
+    async def test_any_other_error_keeps_its_text_to_itself(self) -> None:
+        async def explode(_: dict[str, Any]) -> str:
+            raise KeyError("secret")
+
+        assert await run_tool(Named("explode", explode)) == '{"error":"The tool \'explode\' failed (KeyError)."}'
+
+    async def test_a_tool_that_takes_too_long_is_stopped(self) -> None:
+        stopped = asyncio.Event()
+
+        async def hang(_: dict[str, Any]) -> str:
+            try:
+                return await asyncio.Event().wait() and ""
+            finally:
+                stopped.set()
+
+        result = await run_tool(Named("hang", hang), limits=Limits(tool_seconds=0.0))
+        assert "took too long" in result
+        assert stopped.is_set()
+
+    async def test_the_failure_of_one_call_leaves_the_others_alone(self) -> None:
+        turn = FakeTurn()
+        await runner(ScriptedModel(calls(("nope", "{}"), ("echo", "{}"))), Named("echo", echo)).answer(turn)
+        assert turn.steps[0].results[1] == "{}"
+
+    async def test_a_lost_lease_is_not_the_models_to_read(self) -> None:
+        async def lose(_: dict[str, Any]) -> str:
+            raise LeaseLost("lane")
+
+        turn = FakeTurn()
+        with pytest.raises(LeaseLost):
+            await runner(ScriptedModel(calls(("lose", "{}"))), Named("lose", lose)).answer(turn)
+        assert turn.steps == []
+
+
+class TestLimits:
+    def endless(self) -> ScriptedModel:
+        return ScriptedModel(*(calls(("echo", "{}")) for _ in range(100)))
+
+    async def test_the_last_step_has_no_tools(self) -> None:
+        model = ScriptedModel(*(calls(("echo", "{}")) for _ in range(9)))
+        reply = await runner(model, Named("echo", echo)).answer(FakeTurn())
+        assert [bool(request.tools) for request in model.requests] == [True] * 9 + [False]
+        assert reply.text == "done"
+
+    async def test_a_model_that_calls_to_the_end_gets_a_last_word_of_ours(self) -> None:
+        turn = FakeTurn()
+        reply = await runner(self.endless(), Named("echo", echo), limits=Limits(steps=3)).answer(turn)
+        assert reply.text == turn.shown == "I stopped here: this took more than 3 steps."
+        assert len(turn.steps) == 2
+
+    async def test_steps_before_a_crash_count(self) -> None:
+        turn, model = FakeTurn(), self.endless()
+        agent = runner(model, Named("echo", echo), limits=Limits(steps=3))
+        await agent.answer(turn)
+        await agent.answer(turn)
+        assert len(turn.steps) == 2
+        assert not model.requests[-1].tools
+
+    async def test_tokens_end_the_turn_too(self) -> None:
+        turn = FakeTurn()
+        reply = await runner(self.endless(), Named("echo", echo), limits=Limits(tokens=10)).answer(turn)
+        assert reply.text == "I stopped here: this took more than 10 tokens."
+        assert [step.usage.prompt + step.usage.completion for step in turn.steps] == [5, 5]
+
+    async def test_time_ends_the_turn_with_what_was_said(self) -> None:
+        model, turn = ScriptedModel([Chunk(text="Well, "), None]), FakeTurn()
+        reply = await runner(model, limits=Limits(seconds=0.0)).answer(turn)
+        assert reply.text == turn.shown == "Well, \n\nI stopped here: this took more than 0 seconds."
+        assert reply.usage.estimated
+        assert model.closed.is_set()
+
+    async def test_time_that_runs_out_in_a_tool_still_keeps_the_step(self) -> None:
+        async def hang(_: dict[str, Any]) -> str:
+            return await asyncio.Event().wait() and ""
+
+        turn = FakeTurn()
+        model = ScriptedModel(calls(("hang", "{}")), [None])
+        reply = await runner(model, Named("hang", hang), limits=Limits(seconds=0.0)).answer(turn)
+        assert "took too long" in turn.steps[0].results[0]
+        assert reply.text == "I stopped here: this took more than 0 seconds."
+
+
+class TestCancellation:
+    async def test_it_closes_the_models_stream(self) -> None:
+        model = ScriptedModel([Chunk(text="Well"), None])
+        running = asyncio.create_task(runner(model).answer(FakeTurn()))
+        await model.waits.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert model.closed.is_set()
+
+    async def test_it_stops_the_tools(self) -> None:
+        begun, stopped = asyncio.Barrier(3), itertools.count()
+
+        async def hang(_: dict[str, Any]) -> str:
+            await begun.wait()
+            try:
+                return await asyncio.Event().wait() and ""
+            finally:
+                next(stopped)
+
+        model = ScriptedModel(calls(("hang", "{}"), ("hang", "{}")))
+        running = asyncio.create_task(runner(model, Named("hang", hang)).answer(FakeTurn()))
+        await begun.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert next(stopped) == 2
+
+
+class TestPrepare:
+    def test_it_puts_the_system_prompt_before_the_callers(self) -> None:
+        asked = Completion(messages=[{"role": "system", "content": "Theirs."}, {"role": "user", "content": "hi"}])
+        prepared = prepare(asked, "Ours.", {})
+        assert [message["content"] for message in prepared.messages] == ["Ours.", "Theirs.", "hi"]
+        assert len(asked.messages) == 2
+
+    def test_tools_and_streaming_are_the_callers(self) -> None:
+        asked = Completion(messages=[], tools=[{"type": "function"}], stream=False)
+        assert prepare(asked, "", {}) == asked
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ({}, {"temperature": 0.7, "max_tokens": 10}),
+            ({"temperature": 0}, {"temperature": 0, "max_tokens": 10}),
+            ({"temperature": None}, {"temperature": 0.7, "max_tokens": 10}),
+            ({"max_completion_tokens": 0}, {"temperature": 0.7, "max_completion_tokens": 0}),
+            ({"seed": 1}, {"temperature": 0.7, "max_tokens": 10, "seed": 1}),
+        ],
+    )
+    def test_parameters_of_the_request_win(self, given: dict[str, Any], expected: dict[str, Any]) -> None:
+        prepared = prepare(Completion(messages=[], params=given), "", {"temperature": 0.7, "max_tokens": 10})
+        assert prepared.params == expected

@@ -1,0 +1,84 @@
+"""The admin key of the first start."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from hub.accounts.bootstrap import bootstrap
+from hub.errors import ConfigError
+
+
+def test_L3_a_key_is_made_once_and_kept_in_a_private_file(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    made = bootstrap(data, None)
+    assert made.made
+    assert made.path
+    assert made.path == data / "api-key.json"
+    assert json.loads(made.path.read_text()) == {"apiKey": made.secret}
+    assert made.path.stat().st_mode & 0o777 == 0o600
+    assert made.path.parent.stat().st_mode & 0o777 == 0o700
+    again = bootstrap(data, None)
+    assert (again.secret, again.made) == (made.secret, False)
+    assert list(data.iterdir()) == [made.path]
+
+
+def test_L3_the_file_is_private_from_its_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    real = os.link
+
+    def link(source: Path, target: Path) -> None:
+        seen.append(source.stat().st_mode & 0o777)
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    old = os.umask(0)
+    try:
+        bootstrap(tmp_path, None)
+    finally:
+        os.umask(old)
+    assert seen == [0o600]
+
+
+def test_L3_processes_that_start_together_agree(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(bootstrap, [tmp_path] * 64, [None] * 64))
+    assert len({each.secret for each in found}) == 1
+    assert sum(each.made for each in found) == 1
+
+
+def test_L3_the_environments_key_is_used_and_not_written(tmp_path: Path) -> None:
+    given = bootstrap(tmp_path, "operators-own-key-7391")
+    assert (given.secret, given.path, given.made) == ("operators-own-key-7391", None, False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "short",
+        "aaaaaaaaaaaaaaaaaaaaaaaa",
+        "changeme-changeme-changeme",
+        "br-your-api-key-goes-here",
+        "<your key 0123456789>",
+        "sk-xxxxxxxxabcdefghijklm",
+        "schlüssel-0123456789abc",
+        "with a space 0123456789",
+        "PLACEHOLDER-0123456789",
+    ],
+)
+def test_L3_a_weak_key_is_refused(tmp_path: Path, weak: str) -> None:
+    with pytest.raises(ConfigError, match="BOTHUB_API_KEY") as raised:
+        bootstrap(tmp_path, weak)
+    assert weak not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"apiKey": 7}', '{"apiKey": "short"}'])
+def test_L3_a_file_that_holds_no_key_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
+    (tmp_path / "api-key.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"api-key\.json"):
+        bootstrap(tmp_path, None)

@@ -1,0 +1,160 @@
+"""`bothub check`: every problem with its place, or what the settings amount to; and what every command shares."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.cli import notyet
+from hub.cli.check import without_password
+from tests.hub.cli.command import CONFIG, Bothub
+
+HEAVY = {"rich", "pydantic", "sqlalchemy", "quart", "structlog", "yaml"}
+
+
+def test_settings_in_order_are_summed_up(bothub: Bothub) -> None:
+    result = bothub("check")
+    assert result.exit_code == 0
+    assert "is in order" in result.stdout
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["web", "web", "assistant", "open", "open", "on"] in lines
+    assert ["support", "telegram", "assistant", "pairing", "mention", "off"] in lines
+    assert "http://127.0.0.1:8080 (this machine only)" in result.stdout
+
+
+def test_every_problem_is_told_at_once_with_its_line(bothub: Bothub) -> None:
+    bothub.configure({"api": {"prot": 1}, **CONFIG, "channels": {"web": {"kind": "webb"}}})
+    result = bothub("check")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert f"{bothub.config}:2: api.prot: unknown key; did you mean 'port'?" in result.stderr
+    assert "channels.web.kind" in result.stderr
+
+
+def test_problems_as_json_have_a_place_and_a_sentence(bothub: Bothub) -> None:
+    bothub.configure({"api": {"prot": 1}, **CONFIG})
+    answer = bothub.json("check", code=2)
+    assert answer["problems"] == [
+        {"where": f"{bothub.config}:2", "problem": "api.prot: unknown key; did you mean 'port'?"}
+    ]
+
+
+def test_json_tells_what_the_tables_tell(bothub: Bothub) -> None:
+    answer = bothub.json("check")
+    assert (answer["ok"], answer["warnings"]) == (True, [])
+    assert answer["listens"] == {"host": "127.0.0.1", "port": 8080}
+    assert answer["channels"][1] == {"name": "support", "kind": "telegram", "agent": "assistant", "enabled": False}
+
+
+def test_without_the_role_api_it_listens_nowhere(bothub: Bothub) -> None:
+    bothub.configure({**CONFIG, "roles": ["agents"]})
+    assert bothub.json("check")["listens"] is None
+    assert "nowhere" in bothub("check").stdout
+
+
+def test_a_missing_file_is_a_sentence(bothub: Bothub) -> None:
+    bothub.config.unlink()
+    result = bothub("check")
+    assert (result.exit_code, "there is no such file" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "values", "key"),
+    [
+        ("agents", "assistant", {"busy": "steer"}, "busy"),
+        ("agents", "assistant", {"debounce": 2}, "debounce"),
+        ("agents", "assistant", {"public": False}, "public"),
+        ("agents", "assistant", {"fallback": ["demo"]}, "fallback"),
+        ("agents", "assistant", {"show_tools": True}, "show_tools"),
+        ("agents", "assistant", {"month_quota": 3}, "month_quota"),
+        ("agents", "assistant", {"mcp": {"clock": {"command": "clock"}}}, "mcp"),
+        ("agents", "assistant", {"routes": {"x": "demo"}}, "routes"),
+        ("models", "demo", {"price_in": 1}, "price_in"),
+    ],
+)
+def test_a_setting_that_does_nothing_yet_is_a_warning(
+    bothub: Bothub, section: str, name: str, values: dict[str, Any], key: str
+) -> None:
+    bothub.configure({**CONFIG, section: {**CONFIG[section], name: {**CONFIG[section][name], **values}}})
+    [warning] = bothub.json("check")["warnings"]
+    assert warning.startswith(f"{section}.{name}.{key}: does nothing in this version yet")
+    assert warning in bothub("check").stdout
+
+
+def test_what_is_disabled_is_worth_no_warning(bothub: Bothub) -> None:
+    idle = {"enabled": False, "model": "demo", "busy": "steer"}
+    bothub.configure({**CONFIG, "agents": {**CONFIG["agents"], "idle": idle}})
+    assert bothub.json("check")["warnings"] == []
+
+
+def test_a_provider_that_is_not_there_yet_is_a_problem(bothub: Bothub) -> None:
+    claude = {"provider": "anthropic", "api_key": "k", "model": "claude"}
+    bothub.configure({**CONFIG, "models": {**CONFIG["models"], "claude": claude}})
+    answer = bothub.json("check", code=2)
+    assert "models.claude.provider: 'anthropic' is not in this version" in answer["problems"][0]["problem"]
+
+
+def test_the_lists_of_idle_settings_name_settings() -> None:
+    from agents.config import AgentSettings
+    from agents.models.config import ModelSettings
+    from channels.config import ChannelSettings
+
+    assert notyet.AGENTS.keys() <= AgentSettings.model_fields.keys()
+    assert notyet.MODELS.keys() <= ModelSettings.model_fields.keys()
+    assert notyet.CHANNELS.keys() <= ChannelSettings.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:////data/bothub.db", "sqlite:////data/bothub.db"),
+        ("postgresql+asyncpg://me:se:cr@et@db/bothub", "postgresql+asyncpg://me:***@db/bothub"),
+        ("nats://token:x@host:4222", "nats://token:***@host:4222"),
+        ("nats://host:4222", "nats://host:4222"),
+    ],
+)
+def test_passwords_are_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+def test_help_does_not_load_what_commands_need() -> None:
+    code = f"import sys, hub.__main__; print(*{HEAVY!r} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == ""
+
+
+def test_python_m_hub_is_the_same_command(bothub: Bothub, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "hub", "--config", str(bothub.config), "check"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert said.stdout == bothub("check").stdout
+
+
+def test_the_file_may_be_named_by_the_environment(bothub: Bothub) -> None:
+    from click.testing import CliRunner
+
+    from hub.cli import main
+
+    result = CliRunner().invoke(main, ["check"], env={"BOTHUB_CONFIG": str(bothub.config)})
+    assert (result.exit_code, str(bothub.config) in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("words", [["nope"], ["send", "web:1"], ["dead"], ["send", "web:1", "x", "--wait", "soon"]])
+def test_wrong_usage_is_exit_2(bothub: Bothub, words: list[str]) -> None:
+    assert bothub(*words).exit_code == 2
+
+
+def test_a_database_of_another_version_is_left_alone(bothub: Bothub) -> None:
+    from sqlalchemy import text
+
+    from hub.bus import Bus
+
+    async def age(bus: Bus) -> None:
+        await bus.store.write(lambda connection: connection.execute(text("update alembic_version set version_num='x'")))
+
+    bothub.work(age)
+    result = bothub("inbox")
+    assert (result.exit_code, "at revision x" in result.stderr) == (1, True)

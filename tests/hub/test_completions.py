@@ -1,0 +1,147 @@
+"""Stateless completions: every one is recorded once, and its upstream stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+from sqlalchemy import func, select
+from structlog.testing import capture_logs
+
+from hub.accounts.turns import Call, TurnRecord
+from hub.completions import Completions, Target
+from hub.errors import ModelUnavailable, TurnTimeout
+from hub.model import Chunk, Completion, Usage
+from hub.store.tables import turns
+from tests.hub.engine import Engine, soon, turn_of
+
+CALL = Call(id="t", name="gpt", key_id=1, completion=Completion(messages=[{"role": "user", "content": "hi"}]))
+
+
+class Scripted:
+    """A model that says its chunks and then may fail or wait."""
+
+    def __init__(self, *chunks: Chunk | Exception | asyncio.Event) -> None:
+        self.chunks = chunks
+        self.asked: list[Completion] = []
+        self.stopped = False
+
+    async def complete(self, request: Completion) -> AsyncIterator[Chunk]:
+        self.asked.append(request)
+        try:
+            for chunk in self.chunks:
+                if isinstance(chunk, Exception):
+                    raise chunk
+                if isinstance(chunk, asyncio.Event):
+                    await chunk.wait()
+                else:
+                    yield chunk
+        finally:
+            self.stopped = True
+
+    async def close(self) -> None: ...
+
+
+def completions(engine: Engine, model: Scripted) -> Completions:
+    targets = {"gpt": Target(model=model, model_name="gpt")}
+    return Completions(engine.store, engine.clock, targets)
+
+
+async def recorded(engine: Engine) -> TurnRecord:
+    assert (await engine.all(select(func.count()).select_from(turns)))[0][0] == 1
+    return await turn_of(engine, "t")
+
+
+async def test_a_completion_is_recorded_with_what_it_used(engine: Engine) -> None:
+    usage = Usage(prompt=3, completion=2)
+    model = Scripted(Chunk(text="Hel"), Chunk(text="lo"), Chunk(finish="stop", usage=usage))
+    chunks = [chunk async for chunk in completions(engine, model).complete(CALL)]
+    assert [chunk.text for chunk in chunks] == ["Hel", "lo", ""]
+    record = await recorded(engine)
+    assert (record.status, record.response, record.usage) == ("completed", "Hello", usage)
+    assert (record.agent, record.model, record.key_id) == (None, "gpt", 1)
+    assert model.stopped
+
+
+async def test_an_agent_adds_its_own_to_the_request(engine: Engine) -> None:
+    model = Scripted(Chunk(text="hi"))
+    prompt = {"role": "system", "content": "Be brief."}
+
+    def prepare(completion: Completion) -> Completion:
+        return Completion(messages=[prompt, *completion.messages])
+
+    target = Target(model=model, model_name="gpt", agent="bot", prepare=prepare)
+    async for _ in Completions(engine.store, engine.clock, {"gpt": target}).complete(CALL):
+        pass
+    assert model.asked[0].messages[0] == prompt
+    assert (await recorded(engine)).agent == "bot"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(ModelUnavailable("away", status=503), "upstream_503"), (ZeroDivisionError("a bug"), "internal_error")],
+)
+async def test_a_failure_is_recorded_and_raised(engine: Engine, error: Exception, code: str) -> None:
+    with pytest.raises(type(error)):
+        async for _ in completions(engine, Scripted(Chunk(text="Hel"), error)).complete(CALL):
+            pass
+    record = await recorded(engine)
+    assert (record.status, record.response, record.error, record.error_code) == ("failed", "Hel", str(error), code)
+
+
+async def test_a_model_that_says_nothing_in_time_is_a_timeout_and_the_turn_is_cancelled(engine: Engine) -> None:
+    model = Scripted(asyncio.Event())
+    targets = {"gpt": Target(model=model, model_name="gpt")}
+    with pytest.raises(TurnTimeout, match=r"within 0\.01 s"):
+        async for _ in Completions(engine.store, engine.clock, targets, timeout=0.01).complete(CALL):
+            pass
+    assert model.stopped
+    record = await recorded(engine)
+    assert (record.status, record.error) == ("cancelled", None)
+
+
+async def test_an_answer_that_has_begun_in_time_may_take_longer(engine: Engine) -> None:
+    gate = asyncio.Event()
+    model = Scripted(Chunk(text="Hel"), gate, Chunk(text="lo"))
+    targets = {"gpt": Target(model=model, model_name="gpt")}
+    asyncio.get_running_loop().call_later(0.05, gate.set)
+    chunks = [c async for c in Completions(engine.store, engine.clock, targets, timeout=0.01).complete(CALL)]
+    assert [chunk.text for chunk in chunks] == ["Hel", "lo"]
+
+
+async def test_its_log_line_says_for_whom_it_was_and_how_long_it_took(engine: Engine) -> None:
+    with capture_logs() as logs:
+        async for _ in completions(engine, Scripted(Chunk(text="hi"))).complete(CALL):
+            pass
+    [line] = [line for line in logs if line["event"] == "completion"]
+    assert (line["id"], line["address"], line["model"], line["status"]) == ("t", "api:1", "gpt", "completed")
+    assert line["seconds"] >= 0
+
+
+async def test_closing_early_stops_the_upstream_and_is_recorded(engine: Engine) -> None:
+    model = Scripted(Chunk(text="Hel"), Chunk(text="lo"))
+    async with aclosing(completions(engine, model).complete(CALL)) as chunks:
+        await anext(chunks)
+    assert model.stopped
+    record = await recorded(engine)
+    assert (record.status, record.response, record.error) == ("cancelled", "Hel", None)
+
+
+async def test_a_caller_that_is_cancelled_stops_the_upstream_and_is_recorded(engine: Engine) -> None:
+    begun = asyncio.Event()
+    model = Scripted(Chunk(text="Hel"), asyncio.Event())
+
+    async def call() -> None:
+        async with aclosing(completions(engine, model).complete(CALL)) as chunks:
+            async for _ in chunks:
+                begun.set()
+
+    task = asyncio.create_task(call())
+    await soon(begun.wait())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert model.stopped
+    assert (await recorded(engine)).status == "cancelled"
