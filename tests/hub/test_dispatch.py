@@ -57,16 +57,20 @@ async def dispatching(
 
 
 async def given_back(engine: Engine, chat_id: str = "42") -> float:
-    """When a lane that is given back may be claimed again."""
+    """Seconds until a lane that was given back may be claimed again."""
     query = select(lanes).where(lanes.c.inbox == INBOX, lanes.c.lane == f"support:{chat_id}")
+    left = 0.0
 
     async def waits() -> bool:
-        found = await engine.all(query)
-        return bool(found) and not found[0].leased and found[0].ready_at is not None and found[0].token > 0
+        nonlocal left
+        [row] = await engine.all(query) or [None]
+        if row is None or row.leased or row.ready_at is None:
+            return False
+        left = row.ready_at - engine.clock.now
+        return left > 0
 
     await engine.store.until(waits)
-    [row] = await engine.all(query)
-    return row.ready_at - engine.clock.now
+    return left
 
 
 async def test_a_delivery_is_sent_and_its_receipt_kept(every_engine: Engine) -> None:
