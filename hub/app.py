@@ -42,6 +42,7 @@ from hub.signals.local import LocalSignals
 from hub.store import Connection, Store, open_store
 from hub.store.migrate import HEAD, migrate, revision
 from hub.supervise import RUN, Supervisor
+from hub.turn import Persona
 from hub.turns import TurnHandler
 from hub.upkeep import Upkeep
 from hub.worker import Timing, Worker
@@ -132,14 +133,14 @@ class Engine:
         """Begin the work of this process's roles."""
         if "agents" in self.config.roles:
             for name, agent in self.agents.items():
-                handler = TurnHandler(
-                    self.bus,
-                    self.posts,
-                    name,
-                    self.runner(name, agent),
+                persona = Persona(
+                    name=name,
+                    bus=self.bus,
+                    posts=self.posts,
                     posts_to=agent.posts_to,
                     budget=agent.context.budget or DEFAULT_BUDGET,
                 )
+                handler = TurnHandler(persona, self.runner(name, agent))
                 worker = Worker(self.bus, agent_inbox(name), handler, timing=self.timing, concurrency=1024)
                 worker.start()
                 self._turns.append(worker)

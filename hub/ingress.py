@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
 import msgspec
 import structlog
 
-from hub import access, chats, memory
+from hub import access, chats
 from hub.access import Caps, Rules
-from hub.bus import AlreadyThere, Bus, Operation, Outcome, Publish, Stop
+from hub.bus import AlreadyThere, Bus, Publish
+from hub.commands import Commands, answer_to, aside
 from hub.errors import InboxFull, NotFound
-from hub.message import Author, Delivery, Message, Text, agent_inbox, reply_id
+from hub.message import Message, agent_inbox
 from hub.posts import publish
 from hub.store import Connection
 
 log = structlog.get_logger()
-COMMAND = re.compile(r"/([a-z]+)\s*$", re.IGNORECASE)
-HELP = """\
-/new starts a new session: I forget what we said, it stays stored
-/stop stops what I am doing
-/status tells how I am
-/help shows this"""
 FULL_EVERY = 600.0
 """A chat is told at most this often that it is too fast, in seconds."""
-BOT = Author(id="bothub", name="bothub", kind="agent")
 
 
 class Ingress:
@@ -35,6 +28,7 @@ class Ingress:
     def __init__(self, bus: Bus, rules: Mapping[str, Rules]) -> None:
         self._bus = bus
         self._rules = rules
+        self._commands = Commands(bus)
         self._caps = {name: Caps(rule.per_minute, rule.per_day) for name, rule in rules.items()}
 
     async def accept(self, message: Message, *, tell_full: bool = False) -> None:
@@ -77,7 +71,7 @@ class Ingress:
             case "answer":
                 await self._answer(message, agent, commands=rules.commands)
             case "listen":
-                await self._bus.commit(_aside(message, agent, "silent", "listen"))
+                await self._bus.commit(aside(message, agent, "silent", "listen"))
             case "refuse":
                 await self._refuse(message, agent, "This bot answers only people its operator has named.", "refused")
             case "pair":
@@ -118,8 +112,7 @@ class Ingress:
         await self._bus.store.write(lambda connection: chats.move(connection, channel, chat_id, to))
 
     async def _answer(self, message: Message, agent: str, *, commands: bool) -> None:
-        command = COMMAND.match(message.text) if commands else None
-        if command is not None and await self._command(command[1].lower(), message, agent):
+        if commands and await self._commands.carry_out(message, agent):
             return
         body = msgspec.json.encode(message)
         entry = Publish(inbox=agent_inbox(agent), lane=str(message.address), id=message.id, body=body, bounded=True)
@@ -154,63 +147,9 @@ class Ingress:
         await self._refuse(message, agent, notice, f"pair.{code}")
 
     async def _say(self, message: Message, agent: str, reason: str, notice: str, id: str) -> None:
-        refused = _aside(message, agent, "refused", reason)
+        refused = aside(message, agent, "refused", reason)
         with suppress(AlreadyThere):
-            await self._bus.commit(refused, publish(_reply(message, notice, id)))
-
-    async def _command(self, name: str, message: Message, agent: str) -> bool:
-        """Carry out a command in one unit with its reply; False for a word that is none of ours."""
-        now = self._bus.clock()
-        effects: list[Operation] = []
-        also: Callable[[Connection], object] | None = None
-        match name:
-            case "help" | "start":
-                text = HELP
-            case "new":
-                text = "A new session begins. I have put aside what we said before."
-                also = lambda connection: memory.new_session(connection, agent, message.address, now)  # noqa: E731
-            case "stop":
-                effects = [Stop(inbox=agent_inbox(agent), lane=str(message.address))]
-                waiting = await self._bus.waiting(agent_inbox(agent), str(message.address))
-                text = "Stopped." if waiting else "Nothing is running."
-            case "status":
-                text = await self._status(message, agent)
-            case _:
-                return False
-        done = _aside(message, agent, "answered", name)
-        await self._bus.commit(done, *effects, publish(_reply(message, text, reply_id(message.id))), also=also)
-        return True
-
-    async def _status(self, message: Message, agent: str) -> str:
-        def read(connection: Connection) -> tuple[float, int] | None:
-            session = memory.current_session(connection, agent, message.address)
-            return None if session is None else memory.summary(connection, session)
-
-        session = await self._bus.store.read(read)
-        waiting = await self._bus.waiting(agent_inbox(agent), str(message.address))
-        about = (
-            "no session yet"
-            if session is None
-            else f"{session[1]} {'turn' if session[1] == 1 else 'turns'} in this session"
-        )
-        return f"I am {agent}: {about}, {waiting or 'nothing'} to answer."
-
-
-def _aside(message: Message, agent: str, outcome: Outcome, reason: str) -> Publish:
-    return Publish(
-        inbox=agent_inbox(agent),
-        lane=str(message.address),
-        id=message.id,
-        body=msgspec.json.encode(message),
-        once=True,
-        outcome=outcome,
-        reason=reason,
-    )
-
-
-def _reply(message: Message, text: str, id: str) -> Delivery:
-    reply_to = None if message.direct else message.reply_to
-    return Delivery(id=id, address=message.address, parts=(Text(text=text),), author=BOT, reply_to=reply_to)
+            await self._bus.commit(refused, publish(answer_to(message, notice, id)))
 
 
 def _short(message: Message) -> str:

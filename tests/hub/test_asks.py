@@ -19,6 +19,7 @@ from hub.message import Live, Text
 from hub.posts import Posts
 from hub.signals.local import BACKLOG, LocalSignals
 from hub.store.tables import turns
+from hub.turn import Persona
 from hub.turns import TurnHandler
 from hub.worker import Worker
 from tests.hub.engine import ASKER, BOT, FAST, Engine, Script, channels, running, soon, turn_of
@@ -49,7 +50,7 @@ async def asking(engine: Engine, *, timeout: float = 60.0, grace: float = 60.0) 
 @asynccontextmanager
 async def agent(engine: Engine, play: Callable[[Turn], Awaitable[Reply]]) -> AsyncGenerator[Script]:
     script = Script(play)
-    handler = TurnHandler(engine.bus, Posts(engine.bus, channels()), "bot", script)
+    handler = TurnHandler(Persona(name="bot", bus=engine.bus, posts=Posts(engine.bus, channels())), script)
     async with running(Worker(engine.bus, BOT, handler, timing=FAST, random=lambda: 0.0), engine):
         yield script
 

@@ -14,11 +14,13 @@ from hub import access, memory
 from hub.access import Rules
 from hub.agent import Reply, Turn
 from hub.bus import Bus, Settle
+from hub.commands import HELP
 from hub.errors import InboxFull, NotFound, StoreUnavailable
-from hub.ingress import HELP, Ingress
+from hub.ingress import Ingress
 from hub.message import Address, Author, Delivery, Message
 from hub.posts import Posts
 from hub.store.tables import messages, sessions
+from hub.turn import Persona
 from hub.turns import TurnHandler
 from hub.worker import Worker
 from tests.hub.engine import BOT, CHAT, FAST, Engine, Script, channels, message, running, soon
@@ -222,7 +224,8 @@ async def test_stop_ends_the_running_turn_and_the_queued_and_not_what_comes_late
             await asyncio.Event().wait()
         return Reply(text=f"re {turn.id}")
 
-    handler = TurnHandler(engine.bus, Posts(engine.bus, channels(support=True)), "bot", Script(play))
+    persona = Persona(name="bot", bus=engine.bus, posts=Posts(engine.bus, channels(support=True)))
+    handler = TurnHandler(persona, Script(play))
     async with running(Worker(engine.bus, BOT, handler, timing=FAST), engine):
         await door.accept(message("running"))
         await door.accept(message("elsewhere", address=Address("support", "43")))

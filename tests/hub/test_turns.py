@@ -21,6 +21,7 @@ from hub.posts import Posts
 from hub.signals import Listener
 from hub.store.tables import entries, sessions, turns
 from hub.store.tables import messages as rows
+from hub.turn import Persona
 from hub.turns import TurnHandler
 from hub.worker import Timing, Work, Worker
 from tests.hub.engine import (
@@ -48,7 +49,7 @@ def handler_of(
 ) -> TurnHandler:
     posts = Posts(engine.bus, channels(support=True, parked=False))
     agent = play if isinstance(play, Script) else Script(play)
-    return TurnHandler(engine.bus, posts, "bot", agent, posts_to=posts_to)
+    return TurnHandler(Persona(name="bot", bus=engine.bus, posts=posts, posts_to=posts_to), agent)
 
 
 def worker_of(engine: Engine, handler: TurnHandler, timing: Timing = FAST) -> Worker:
@@ -178,7 +179,7 @@ async def test_a_turn_that_is_cut_off_goes_on_after_its_last_finished_step(
     posts = Posts(engine.bus, channels(support=False))
 
     def handler(agent: Stepping) -> TurnHandler:
-        return TurnHandler(engine.bus, posts, "bot", agent, posts_to=("support:*",))
+        return TurnHandler(Persona(name="bot", bus=engine.bus, posts=posts, posts_to=("support:*",)), agent)
 
     await say(engine, message("m"))
     with engine.signals.listen("live.support") as signs:
