@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-BENCHES = ("claim", "facade", "start", "stream")
+BENCHES = ("claim", "facade", "split", "start", "stream")
 """Modules of this folder with a `run()`."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 import traceback
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -106,14 +105,12 @@ async def listening(channel: Channel, hub: Hub) -> AsyncGenerator[asyncio.Task[N
         await cancelled(task)
 
 
-async def cancelled(task: asyncio.Task[None]) -> float:
-    """Cancel a task and return the seconds that took."""
-    started = time.monotonic()
+async def cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has ended."""
     task.cancel()
     async with asyncio.timeout(PATIENCE):
         with suppress(asyncio.CancelledError, ChannelError):
             await task
-    return time.monotonic() - started
 
 
 WATCHED: ContextVar[bool] = ContextVar("WATCHED", default=False)

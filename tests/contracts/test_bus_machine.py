@@ -328,7 +328,6 @@ class BusMachine(RuleBasedStateMachine):
 
 
 def test_the_bus_does_what_its_model_does(store_url: str) -> None:
-    examples = 300 if store_url.startswith("sqlite") else 120
     with asyncio.Runner() as runner:
         store = runner.run(open_store(store_url))
 
@@ -339,7 +338,7 @@ def test_the_bus_does_what_its_model_does(store_url: str) -> None:
             runner.run(store.write(tables.metadata.create_all))
             slow = [HealthCheck.too_slow]
             run_state_machine_as_test(
-                Machine, settings=settings(max_examples=examples, stateful_step_count=40, suppress_health_check=slow)
+                Machine, settings=settings(max_examples=120, stateful_step_count=40, suppress_health_check=slow)
             )
         finally:
             runner.run(store.close())

@@ -18,6 +18,13 @@ async def _engine(url: str) -> Engine:
 
 
 @pytest.fixture
+def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits looks often: for tests in which only looking helps."""
+    for module in ("asks", "dispatch", "posts", "worker"):
+        monkeypatch.setattr(f"hub.{module}.POLL", 0.05)
+
+
+@pytest.fixture
 async def engine(sqlite_url: str) -> AsyncIterator[Engine]:
     engine = await _engine(sqlite_url)
     yield engine

@@ -97,6 +97,7 @@ async def count(engine: Engine) -> int:
     return int((await engine.all(select(func.count()).select_from(turns)))[0][0])
 
 
+@pytest.mark.usefixtures("quick_polls")
 @pytest.mark.parametrize("lost", [(), ("turn.",), ("turn.", "inbox.")])
 async def test_the_pieces_joined_are_the_response(every_engine: Engine, lost: tuple[str, ...]) -> None:
     engine = every_engine
@@ -401,6 +402,7 @@ async def test_a_turn_is_found_queued_running_and_over(engine: Engine) -> None:
     assert await asks.find("nothing") is None
 
 
+@pytest.mark.usefixtures("quick_polls")
 @pytest.mark.parametrize("signals", ["kept", "lost"])
 async def test_a_turn_is_cancelled_queued_or_running_and_stays_as_it_ended(engine: Engine, signals: str) -> None:
     engine.signals.lost = ("turn.", "stop.") if signals == "lost" else ()

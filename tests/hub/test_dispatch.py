@@ -273,6 +273,7 @@ async def test_a_delivery_that_is_half_sent_is_finished_though_it_is_late(engine
     assert chat.said("42") == PARTS
 
 
+@pytest.mark.usefixtures("quick_polls")
 @pytest.mark.parametrize("waits", ["behind another", "for its next try"])
 async def test_a_waiting_delivery_can_be_discarded(engine: Engine, waits: str) -> None:
     chat, posts = Chat(), Posts(engine.bus, channels(support=True))
@@ -366,6 +367,7 @@ def test_a_group_has_a_rate_of_its_own_and_the_clock_may_step_back() -> None:
     assert pacing.wait(person) == 0.0
 
 
+@pytest.mark.usefixtures("quick_polls")
 async def test_a_receipt_that_cannot_be_stored_yet_is_stored_later_and_nothing_is_sent_twice(engine: Engine) -> None:
     class Outage(Chat):
         async def send(self, sending: Sending) -> str:
@@ -380,6 +382,7 @@ async def test_a_receipt_that_cannot_be_stored_yet_is_stored_later_and_nothing_i
     assert chat.said("42") == PARTS
 
 
+@pytest.mark.usefixtures("quick_polls")
 async def test_a_receipt_whose_storing_was_not_confirmed_is_no_second_receipt(engine: Engine) -> None:
     class Unconfirmed(Chat):
         async def send(self, sending: Sending) -> str:

@@ -126,6 +126,7 @@ async def test_a_post_tells_its_end_as_soon_as_it_is_known(every_engine: Engine)
     assert [(part.part, part.platform_id) for part in record.parts] == [(0, "p1")]
 
 
+@pytest.mark.usefixtures("quick_polls")
 async def test_a_post_whose_end_is_not_signalled_is_found_by_polling(engine: Engine) -> None:
     engine.signals.lost = ("delivery.",)
     posts = Posts(engine.bus, channels(support=True))

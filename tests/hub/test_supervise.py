@@ -184,6 +184,7 @@ async def run_lane(engine: Engine) -> Any:
     return row
 
 
+@pytest.mark.usefixtures("quick_polls")
 async def test_of_two_processes_exactly_one_holds_a_channel_and_the_other_takes_over(
     every_engine: Engine, request: pytest.FixtureRequest
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -154,10 +153,8 @@ class TestOnce:
         cause, sent = TROUBLES[trouble]
         await channel.send(to(HERE, "first"))
         cause(server)
-        started = time.monotonic()
         with pytest.raises(Unreachable) as caught:
             await channel.send(to(HERE, "word"))
-        assert time.monotonic() - started < 2
         assert caught.value.maybe_sent
         assert server.token not in shown(caught.value)
         assert len(server.sent()) == 1 + sent

