@@ -7,7 +7,9 @@ HubError
 │   ├── Forbidden           ... asks an admin for the right
 │   ├── NotFound            ... names something that exists
 │   ├── Conflict            ... uses another name or idempotency key
-│   └── TooLarge            ... sends less
+│   ├── TooLarge            ... sends less
+│   ├── FetchRefused        ... names a URL on the public internet
+│   └── FetchFailed         ... names a URL that answers
 ├── InboxFull               the caller waits `retry_after` seconds
 ├── TurnTimeout             nobody answered in time; the turn was cancelled
 ├── StoreUnavailable        the operator brings the database back; callers try again
@@ -66,6 +68,14 @@ class Conflict(RequestError):
 
 class TooLarge(RequestError):
     """The request is over a size limit that the message names."""
+
+
+class FetchRefused(RequestError):
+    """The hub does not fetch such a URL; `code` is `bad_url` or `not_public`."""
+
+
+class FetchFailed(RequestError):
+    """Nothing useful came from a URL; another time it may."""
 
 
 class InboxFull(HubError):
