@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -13,13 +13,15 @@ import structlog
 from agents.models.tokens import estimate
 from agents.tools import Tool, failure, schema
 from hub.agent import Reply, Step, Turn
-from hub.errors import LeaseLost, RequestError, StoreUnavailable
+from hub.errors import LeaseLost, ModelError, RequestError, StoreUnavailable
 from hub.message import Value
-from hub.model import Chunk, Completion, Model, ToolCall, Usage
+from hub.model import Chunk, Completion, Model, ToolCall, Usage, answering
 
 log = structlog.get_logger()
 _SAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """Parameters with two names."""
+_CUT_OFF = ("length", "content_filter")
+"""Finish reasons of an answer that is not whole."""
 
 
 class Limits(Value, frozen=True, kw_only=True):
@@ -74,17 +76,18 @@ class Runner:
         while True:
             step += 1
             last = self.limits.reached(step, tokens)
-            said = _Said(turn, spoke=spoke)
-            in_time = await self._ask(turn, view, said, deadline, tools=last is None)
-            if not in_time:
-                said.conclude(f"I stopped here: this took more than {self.limits.seconds:g} seconds.")
-            elif said.calls and last:
-                said.conclude(last)
-            if last or not in_time or not said.calls:
-                return Reply(text=said.text, usage=said.usage, model=self.model_name)
-            results = await self._use(turn, said.calls, deadline)
+            said = _Said(turn, self.model_name, spoke=spoke)
+            with said.counted():
+                in_time = await self._ask(turn, view, said, deadline, tools=last is None)
+                if not in_time:
+                    said.conclude(f"I stopped here: this took more than {self.limits.seconds:g} seconds.")
+                elif said.calls and last:
+                    said.conclude(last)
+                if last or not in_time or not said.calls:
+                    return Reply(text=said.text, finish=said.finish, usage=said.usage, model=said.model)
+                results = await self._use(turn, said.calls, deadline)
             calls = tuple(map(_sound, said.calls))
-            finished = Step(text=said.text, calls=calls, results=results, usage=said.usage, model=self.model_name)
+            finished = Step(text=said.text, calls=calls, results=results, usage=said.usage, model=said.model)
             await turn.checkpoint(finished)
             view += _as_messages(finished)
             spoke = spoke or bool(said.text)
@@ -100,13 +103,14 @@ class Runner:
         )
         limit = asyncio.timeout_at(deadline)
         try:
-            async with limit, _closing(self._model.complete(request)) as chunks:
+            async with limit, answering(self._model, request) as chunks:
+                said.request = request
                 async for chunk in chunks:
                     said.take(chunk)
         except TimeoutError:
             if not limit.expired():
                 raise
-            said.usage = estimate(request, said.text)
+            said.cut()
             return False
         return True
 
@@ -162,24 +166,56 @@ def prepare(completion: Completion, system_prompt: str, params: dict[str, Any]) 
 class _Said:
     """What the model says in one step, passed on to the turn as it comes."""
 
-    def __init__(self, turn: Turn, *, spoke: bool) -> None:
+    def __init__(self, turn: Turn, model: str, *, spoke: bool) -> None:
         self.calls: tuple[ToolCall, ...] = ()
-        self.usage = Usage()
+        self.model = model
+        self.finish = "stop"
+        self.request: Completion | None = None
+        self._turn = turn
+        self._usage: Usage | None = None
+        self._thought: list[str] = []
         self._pieces: list[str] = []
-        self._emit = turn.emit
         self._lead = "\n\n" if spoke else ""
 
     @property
     def text(self) -> str:
         return "".join(self._pieces)
 
+    @property
+    def usage(self) -> Usage:
+        """The tokens used, estimated where the model was cut off before it told them."""
+        if self._usage is None and self.request is not None:
+            return estimate(self.request, "".join((*self._thought, *self._pieces)))
+        return self._usage or Usage()
+
+    @contextmanager
+    def counted(self) -> Generator[None]:
+        """Count the tokens also when the step does not come to its end."""
+        try:
+            yield
+        except BaseException as end:
+            # A model that failed without a word has used nothing.
+            if not isinstance(end, ModelError) or self._thought or self._pieces:
+                self._turn.spent(self.usage, self.model)
+            raise
+
     def take(self, chunk: Chunk) -> None:
         if chunk.text:
             self._say(chunk.text)
         if chunk.calls:
             self.calls = chunk.calls
+        if chunk.reasoning:
+            self._thought.append(chunk.reasoning)
+        if chunk.finish in _CUT_OFF:
+            self.finish = chunk.finish
         if chunk.usage:
-            self.usage = chunk.usage
+            self._usage = chunk.usage
+        if chunk.model:
+            self.model = chunk.model
+
+    def cut(self) -> None:
+        """Nothing more comes from the model."""
+        self._usage = self.usage
 
     def conclude(self, sentence: str) -> None:
         """Add a paragraph of our own, and let go of calls that nobody will run."""
@@ -188,10 +224,10 @@ class _Said:
 
     def _say(self, text: str) -> None:
         if self._pieces:
-            self._emit(text)
+            self._turn.emit(text)
             self._pieces.append(text)
         elif text := text.lstrip():  # some models begin with blank lines, or write only these before a call
-            self._emit(self._lead + text)
+            self._turn.emit(self._lead + text)
             self._pieces.append(text)
 
 
@@ -226,16 +262,6 @@ def _as_messages(step: Step) -> list[dict[str, Any]]:
     said: dict[str, Any] = {"role": "assistant", "content": step.text or None, "tool_calls": calls}
     results = zip(step.calls, step.results, strict=True)
     return [said, *({"role": "tool", "tool_call_id": call.id, "content": result} for call, result in results)]
-
-
-@asynccontextmanager
-async def _closing(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[AsyncIterator[Chunk]]:
-    """Stop the upstream however the step ends."""
-    try:
-        yield chunks
-    finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
 
 
 def _now() -> float:

@@ -104,6 +104,8 @@ class Named:
     kind: Literal["agent", "model"]
     created: int
     history: Literal["server", "client"] = "server"
+    multiple: bool = False
+    """Takes images and the like beside text."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,9 +23,13 @@ class Step(Value, frozen=True, kw_only=True):
 
 
 class Reply(Value, frozen=True, kw_only=True):
-    """The end of a turn: the last thing the agent says (may be empty), and the tokens of the call that said it."""
+    """The end of a turn: the last thing the agent says (may be empty), and the tokens of the call that said it.
+
+    `finish` says why it ends, in OpenAI's words: `stop`, or `length` when the model was cut off.
+    """
 
     text: str = ""
+    finish: str = "stop"
     usage: Usage = Usage()
     model: str = ""
     parts: tuple[Part, ...] = ()
@@ -77,6 +81,10 @@ class Turn(Protocol):
 
     def emit(self, text: str) -> None:
         """Show a piece of the reply that is being written; may be lost."""
+        ...
+
+    def spent(self, usage: Usage, model: str) -> None:
+        """Count the tokens of a model call that was cut off; those of steps and replies are counted with them."""
         ...
 
 

@@ -14,6 +14,8 @@ import structlog
 
 import channels
 from agents.models.config import ModelSettings
+from agents.models.fallback import Fallback
+from agents.models.tokens import estimate
 from agents.runner import Limits, Runner, prepare
 from agents.tools import TOOLS
 from api.app import create_app
@@ -76,7 +78,9 @@ class Engine:
         self.ingress = Ingress(self.bus, {name: _rules(channel) for name, channel in enabled.items()})
         self.models = {name: make_model(model) for name, model in config.models.items() if model.enabled}
         self.agents = {name: agent for name, agent in config.agents.items() if agent.enabled}
-        self.completions = Completions(store, clock, self._targets(), timeout=config.api.turn_timeout)
+        self.completions = Completions(
+            store, clock, self._targets(), estimate=estimate, timeout=config.api.turn_timeout
+        )
         make = {name: partial(self._channel, name, channel) for name, channel in enabled.items()}
         self.webhooks = self._doors(enabled)
         plain = {name for name, channel in enabled.items() if not channel.preview}
@@ -93,7 +97,7 @@ class Engine:
         """An agent as config describes it."""
         return Runner(
             name=name,
-            model=self.models[agent.model],
+            model=self._model_of(agent),
             model_name=agent.model,
             system_prompt=agent.system_prompt,
             tools=[TOOLS[tool]() for tool in agent.tools],
@@ -101,12 +105,21 @@ class Engine:
             limits=Limits(steps=agent.limits.steps, seconds=agent.limits.seconds, tokens=agent.limits.tokens),
         )
 
+    def _model_of(self, agent: AgentSettings) -> Model:
+        """An agent's model, with the others to ask when it fails."""
+        names = dict.fromkeys((agent.model, *agent.fallback))
+        return Fallback([(name, self.models[name]) for name in names]) if len(names) > 1 else self.models[agent.model]
+
+    def multiple(self, agent: AgentSettings) -> bool:
+        """Whether every model that may answer for an agent takes images and the like."""
+        return all(self.config.models[name].multiple for name in (agent.model, *agent.fallback))
+
     def _targets(self) -> Mapping[str, Target]:
         """What may be completed without memory: models, and agents whose history the client keeps."""
         targets = {name: Target(model=model, model_name=name) for name, model in self.models.items()}
         for name, agent in self.agents.items():
             targets[name] = Target(
-                model=self.models[agent.model],
+                model=self._model_of(agent),
                 model_name=agent.model,
                 agent=name,
                 prepare=partial(prepare, system_prompt=agent.system_prompt, params=agent.params),
@@ -185,7 +198,7 @@ def make_model(settings: ModelSettings) -> Model:
         case "demo":
             from agents.models.demo import Demo
 
-            return Demo()
+            return Demo(max_output=settings.max_output)
         case "openai":
             from agents.models.openai import OpenAI
 
@@ -237,8 +250,14 @@ def facade(engine: Engine) -> Hub:
     """What the HTTP façade is handed."""
     config, created = engine.config, int(engine.clock())
     names = [
-        *(Named(name=n, kind="agent", created=created, history=agent.history) for n, agent in engine.agents.items()),
-        *(Named(name=n, kind="model", created=created) for n in engine.models),
+        *(
+            Named(name=name, kind="agent", created=created, history=agent.history, multiple=engine.multiple(agent))
+            for name, agent in engine.agents.items()
+        ),
+        *(
+            Named(name=name, kind="model", created=created, multiple=config.models[name].multiple)
+            for name in engine.models
+        ),
     ]
     return Hub(
         store=engine.store,

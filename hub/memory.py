@@ -43,10 +43,12 @@ class Stepped(Value, frozen=True, kw_only=True, tag_field="kind", tag="step"):
 
 
 class Said(Value, frozen=True, kw_only=True, tag_field="kind", tag="said"):
-    """The end of a turn; `mark` tells why there is no more."""
+    """The end of a turn, and the tokens of the call that said it; `mark` tells why there is no more."""
 
     text: str
     mark: Literal["stopped", "failed"] | None = None
+    usage: Usage = Usage()
+    model: str = ""
 
 
 Entry = Heard | Stepped | Said

@@ -1,4 +1,4 @@
-"""PORT: a model that completes chats.
+"""PORT: a model that completes chats; some can also embed texts or transcribe recordings.
 
 Messages, tools and parameters have the shape of OpenAI's chat completions: it is what every provider can be
 translated to, and what pass-through callers send.
@@ -6,8 +6,9 @@ translated to, and what pass-through callers send.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -42,12 +43,16 @@ class ToolCall(Value, frozen=True, kw_only=True):
 
 
 class Completion(Value, frozen=True, kw_only=True):
-    """A request to a model: messages oldest first, tools and parameters in OpenAI's shape."""
+    """A request to a model: messages oldest first, tools and parameters in OpenAI's shape.
+
+    In a `hurry` a failure is told at once instead of being tried again: another model waits to be asked.
+    """
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]] = []
     params: dict[str, Any] = {}
     stream: bool = True
+    hurry: bool = False
 
 
 class Chunk(Value, frozen=True, kw_only=True):
@@ -55,6 +60,7 @@ class Chunk(Value, frozen=True, kw_only=True):
 
     `calls` holds complete tool calls and comes at most once, in the chunk with the `finish` reason or before it.
     `raw` is the upstream's own JSON of this chunk, where the provider speaks OpenAI's protocol.
+    `model` is the configured name of the model that answers, said once, by whoever asks one of several.
     """
 
     text: str = ""
@@ -63,6 +69,31 @@ class Chunk(Value, frozen=True, kw_only=True):
     finish: str | None = None
     usage: Usage | None = None
     raw: msgspec.Raw | None = None
+    model: str = ""
+
+
+class Embeddings(Value, frozen=True, kw_only=True):
+    """One vector a text, in the order of the texts."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    usage: Usage = Usage()
+
+
+class Recording(Value, frozen=True, kw_only=True):
+    """Speech in a file; `language` (ISO 639-1) and `prompt` (words to expect) help to understand it."""
+
+    name: str
+    media_type: str
+    content: bytes
+    language: str | None = None
+    prompt: str | None = None
+
+
+class Transcript(Value, frozen=True, kw_only=True):
+    """What is said in a recording, and the tokens it took where the server counts them."""
+
+    text: str
+    usage: Usage = Usage()
 
 
 class Model(Protocol):
@@ -77,4 +108,33 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@asynccontextmanager
+async def answering(model: Model, request: Completion) -> AsyncGenerator[AsyncIterator[Chunk]]:
+    """The chunks of an answer; the upstream is stopped however the block ends."""
+    chunks = model.complete(request)
+    try:
+        yield chunks
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A model that turns texts into vectors."""
+
+    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
+        """Embed some texts, in vectors of the model's own length unless told; raises a ModelError."""
+        ...
+
+
+@runtime_checkable
+class Transcriber(Protocol):
+    """A model that writes down what is said."""
+
+    async def transcribe(self, recording: Recording) -> Transcript:
+        """Write down a recording; raises a ModelError."""
         ...

@@ -61,6 +61,8 @@ class RunningTurn:
         """Entries of this turn that are stored."""
         self.steps: list[Entry] = []
         self.usage = Usage()
+        self.lost = Usage()
+        """Of which: what a model call that was cut off took."""
         self.model: str | None = None
         self._said: list[str] = []
         self._pieces: list[str] = []
@@ -202,6 +204,11 @@ class RunningTurn:
     def response(self) -> str:
         """All the agent has said, its steps apart by blank lines; in the middle of a step, what was shown of it."""
         return "\n\n".join(self._said) + "".join(self._pieces)
+
+    def spent(self, usage: Usage, model: str) -> None:
+        """Count the tokens of a model call that was cut off."""
+        self._meter(usage, model)
+        self.lost += usage
 
     def _meter(self, usage: Usage, model: str) -> None:
         self.usage += usage

@@ -83,22 +83,22 @@ class TurnHandler:
         return self._failed(turn, why if isinstance(why, ModelError) else str(why))
 
     def _answered(self, turn: RunningTurn, reply: Reply) -> Done:
-        said = Said(text=reply.text)
+        said = Said(text=reply.text, usage=reply.usage, model=reply.model)
         if turn.address.channel == API:
-            return self._done(turn, "answered", "completed", said)
+            return self._done(turn, "answered", "completed", said, finish=reply.finish)
         parts = (*text_parts(turn.response), *reply.parts)
         if not parts:
             return self._done(turn, "silent", "completed", said, reason="stay_silent", closes=turn.may_show)
-        return self._done(turn, "answered", "completed", said, say=parts)
+        return self._done(turn, "answered", "completed", said, finish=reply.finish, say=parts)
 
     def _cancelled(self, turn: RunningTurn) -> Done:
-        said = Said(text=turn.unfinished, mark="stopped")
+        said = Said(text=turn.unfinished, mark="stopped", usage=turn.lost, model=turn.model or "")
         shown = text_parts(f"{turn.response}\n\n(stopped)") if turn.response and turn.may_show else ()
         return self._done(turn, "silent", "cancelled", said, reason="stopped", say=shown, closes=turn.may_show)
 
     def _failed(self, turn: RunningTurn, error: ModelError | str) -> Done:
         log.warning("turn failed", id=turn.id, address=str(turn.address), agent=self.persona.name, error=str(error))
-        said = Said(text=turn.unfinished, mark="failed")
+        said = Said(text=turn.unfinished, mark="failed", usage=turn.lost, model=turn.model or "")
         if turn.address.channel == API:
             return self._done(turn, "dead", "failed", said, reason="told", error=error)
         return self._done(turn, "dead", "failed", said, error=error, say=text_parts(_apology(turn, error)))
@@ -111,11 +111,12 @@ class TurnHandler:
         said: Said,
         *,
         reason: str | None = None,
+        finish: str | None = None,
         error: ModelError | str | None = None,
         say: tuple[Part, ...] = (),
         closes: bool = False,
     ) -> Done:
-        record = self._record(turn, status, error)
+        record = self._record(turn, status, finish, error)
 
         def write(connection: Connection) -> None:
             session = turn.append(connection, said)
@@ -142,7 +143,9 @@ class TurnHandler:
             tell=_tell_end(turn, record),
         )
 
-    def _record(self, turn: RunningTurn, status: Status, error: ModelError | str | None) -> TurnRecord:
+    def _record(
+        self, turn: RunningTurn, status: Status, finish: str | None, error: ModelError | str | None
+    ) -> TurnRecord:
         asker = turn.address if turn.address.channel == API else None
         return TurnRecord(
             id=turn.id,
@@ -153,6 +156,7 @@ class TurnHandler:
             agent=self.persona.name,
             model=turn.model,
             response=turn.response,
+            finish=finish,
             error=None if error is None else str(error),
             error_code=None if error is None else error_code(error),
             usage=turn.usage,

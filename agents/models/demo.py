@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
+from agents.models.tokens import most
 from hub.errors import ModelUnavailable, RequestError
 from hub.message import Address
 from hub.model import Chunk, Completion, ToolCall, Usage
@@ -30,7 +31,10 @@ _NAME = re.compile(r"\A[^\n:]{1,100}: ")
 class Demo:
     """The demo model; its lines are in the table `_SCRIPT` below."""
 
-    def __init__(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self, *, max_output: int | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._max_output = max_output
         self._sleep = sleep
         self._failures = _Failures()
 
@@ -40,7 +44,7 @@ class Demo:
         if answer.call:
             yield Chunk(calls=(answer.call,), finish="tool_calls", usage=_usage(request, ""))
             return
-        text, finish = _limited(answer.text, request.params)
+        text, finish = _limited(answer.text, request.params, self._max_output)
         pieces: list[str] = _PIECE.findall(text)
         pause = answer.seconds / max(len(pieces), 1)
         for number, piece in enumerate(pieces, 1):
@@ -198,16 +202,16 @@ def _text(message: dict[str, Any]) -> str:
     return "\n\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
-def _limited(text: str, params: dict[str, Any]) -> tuple[str, str]:
+def _limited(text: str, params: dict[str, Any], max_output: int | None) -> tuple[str, str]:
     """The text up to the first stop sequence and the allowed number of words, and the finish reason."""
     stop: str | list[str] | None = params.get("stop")
     for mark in [stop] if isinstance(stop, str) else stop or []:
         text = text.partition(mark)[0] if mark else text
-    most = params.get("max_completion_tokens", params.get("max_tokens"))
+    limit = most(params, max_output)
     pieces: list[str] = _PIECE.findall(text)
-    if most is None or len(pieces) <= most:
+    if limit is None or len(pieces) <= limit:
         return text, "stop"
-    return "".join(pieces[:most]).rstrip(), "length"
+    return "".join(pieces[:limit]).rstrip(), "length"
 
 
 def _usage(request: Completion, answer: str) -> Usage:

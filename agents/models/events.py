@@ -31,8 +31,15 @@ class _Call(_Wire):
     function: _Function | None = None
 
 
+class _Part(_Wire):
+    """A piece of a content that is a list: text, or thoughts (in Mistral's words)."""
+
+    text: str | None = None
+    thinking: list[_Part] | str | None = None
+
+
 class _Said(_Wire):
-    content: str | None = None
+    content: str | list[_Part] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     tool_calls: list[_Call] | None = None
@@ -60,6 +67,8 @@ class _Usage(_Wire):
     completion_tokens_details: _CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None
     """DeepSeek's name of the cached ones."""
+    cached_tokens: int | None = None
+    """Moonshot's."""
 
 
 class _Event(_Wire):
@@ -156,14 +165,12 @@ class Reader:
         if said.tool_calls:
             self.began = True
             self._calls.add(said.tool_calls)
-        return self._chunk(
-            said.content or "", said.reasoning_content or said.reasoning or "", choice.finish_reason, payload
-        )
+        return self._chunk(*_words(said), choice.finish_reason, payload)
 
     def _chunk(self, text: str, reasoning: str, finish: str | None, payload: bytes) -> Chunk:
         if text or reasoning:
             self.began = True
-            self._written.append(text or reasoning)
+            self._written.append(reasoning + text)
         if not finish or self._finished:
             return Chunk(text=text, reasoning=reasoning, raw=msgspec.Raw(payload))
         self.began = self._finished = True
@@ -180,7 +187,7 @@ def whole(data: bytes, model: str, request: Completion) -> Chunk:
     said = choice.message or choice.delta or _Said()
     calls = _Calls()
     calls.add(said.tool_calls or [])
-    text, reasoning = said.content or "", said.reasoning_content or said.reasoning or ""
+    text, reasoning = _words(said)
     usage = event.usage and _counted(event.usage)
     return Chunk(
         text=text,
@@ -190,6 +197,20 @@ def whole(data: bytes, model: str, request: Completion) -> Chunk:
         usage=usage or estimate(request, text + reasoning + calls.written),
         raw=msgspec.Raw(data),
     )
+
+
+def _words(said: _Said) -> tuple[str, str]:
+    """What is said, and what was thought."""
+    content, reasoning = said.content or "", said.reasoning_content or said.reasoning or ""
+    if isinstance(content, str):
+        return content, reasoning
+    return "".join(part.text or "" for part in content), reasoning + "".join(map(_thoughts, content))
+
+
+def _thoughts(part: _Part) -> str:
+    if isinstance(part.thinking, list):
+        return "".join(each.text or "" for each in part.thinking)
+    return part.thinking or ""
 
 
 class _Calls:
@@ -277,6 +298,6 @@ def _counted(usage: _Usage) -> Usage | None:
     return Usage(
         prompt=usage.prompt_tokens or 0,
         completion=usage.completion_tokens or 0,
-        cached=(prompt and prompt.cached_tokens) or usage.prompt_cache_hit_tokens or 0,
+        cached=(prompt and prompt.cached_tokens) or usage.prompt_cache_hit_tokens or usage.cached_tokens or 0,
         reasoning=(completion and completion.reasoning_tokens) or 0,
     )

@@ -17,6 +17,7 @@ import msgspec
 
 from agents.models.events import Reader, refusal, whole
 from agents.models.patience import Patience
+from agents.models.tokens import most
 from hub.errors import ModelError, ModelUnavailable
 from hub.message import Value
 from hub.model import Chunk, Completion
@@ -84,9 +85,9 @@ class OpenAI:
     async def complete(self, request: Completion) -> AsyncGenerator[Chunk]:
         """Answer in the upstream's own chunks; until the first one came, a failure is tried again."""
         if not request.stream:
-            yield await self._persistently(lambda: self._whole(request))
+            yield await self._persistently(lambda: self._whole(request), hurry=request.hurry)
             return
-        answer = await self._persistently(lambda: self._begin(request))
+        answer = await self._persistently(lambda: self._begin(request), hurry=request.hurry)
         try:
             for chunk in answer.first:
                 yield chunk
@@ -107,7 +108,7 @@ class OpenAI:
         """Let go of connections."""
         await self._client.close()
 
-    async def _persistently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
+    async def _persistently(self, attempt: Callable[[], Awaitable[_T]], *, hurry: bool = False) -> _T:
         for number in count(1):
             try:
                 with self._translated():
@@ -116,7 +117,7 @@ class OpenAI:
                 wait = error.retry_after
                 if wait is None:
                     wait = delay(number, first=0.5, jitter=random.random())  # noqa: S311
-                if number > self._retries or wait > _LONGEST_WAIT:
+                if hurry or number > self._retries or wait > _LONGEST_WAIT:
                     raise
             await self._sleep(wait)
         raise AssertionError
@@ -148,8 +149,9 @@ class OpenAI:
 
     def _body(self, request: Completion) -> dict[str, Any]:
         body = request.params | {"model": self.model, "messages": request.messages, "stream": request.stream}
-        limits = (body.pop("max_completion_tokens", None), body.pop("max_tokens", None), self._max_output)
-        if (limit := next((limit for limit in limits if limit is not None), None)) is not None:
+        for name in ("max_completion_tokens", "max_tokens"):
+            body.pop(name, None)
+        if (limit := most(request.params, self._max_output)) is not None:
             body[self._max_name] = limit
         if request.stream:
             body["stream_options"] = {"include_usage": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import msgspec
@@ -38,3 +39,10 @@ def _content(content: object) -> int:
 
 def _count(size: int) -> int:
     return -(-size // _BYTES)
+
+
+def most(params: Mapping[str, Any], max_output: int | None) -> int | None:
+    """The most tokens an answer may have: what the request says, but no more than the model's `max_output`."""
+    asked = (params.get("max_completion_tokens"), params.get("max_tokens"))
+    limit = next((each for each in asked if each is not None), max_output)
+    return limit if limit is None or max_output is None else min(limit, max_output)

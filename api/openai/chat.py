@@ -85,7 +85,12 @@ async def _whole(hub: Hub, ask: Ask) -> Source:
         record = _completed(answer.record)
         said = wire.message(record.response or "")
         body = wire.completion(
-            answer.id, int(record.created_at), ask.agent, message=said, finish="stop", usage=wire.usage(record.usage)
+            answer.id,
+            int(record.created_at),
+            ask.agent,
+            message=said,
+            finish=record.finish or "stop",
+            usage=wire.usage(record.usage),
         )
         yield Head(id=answer.id, length=len(body))
         yield body
@@ -99,7 +104,8 @@ async def _streamed(hub: Hub, ask: Ask, with_usage: bool, silence: float) -> Sou
         chunks = wire.Chunks(answer.id, int(hub.clock()), ask.agent, with_usage=with_usage)
 
         def end() -> bytes:
-            return chunks.finish("stop") + chunks.usage(wire.usage(_completed(answer.record).usage))
+            record = _completed(answer.record)
+            return chunks.finish(record.finish or "stop") + chunks.usage(wire.usage(record.usage))
 
         async with aclosing(events(aiter(answer), silence, chunks.text, end)) as lines:
             first = await anext(lines)

@@ -20,7 +20,7 @@ from hub.model import Chunk, Completion, ToolCall
 
 async def complete(target: Named, chat: ChatRequest, body: dict[str, Any]) -> Response:
     """The model's answer, whole or as a stream; what the upstream says beyond our own fields is kept."""
-    check_messages(chat.messages)
+    check_messages(chat.messages, multiple=target.multiple)
     completion = Completion(
         messages=chat.messages, tools=chat.tools or [], params=model_params(body), stream=bool(chat.stream)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -15,6 +15,8 @@ from hub.errors import RequestError
 DEFAULT_SESSION = "default"
 SESSION_HEADERS = ("Session-Id", "X-Session-Id", "X-OpenWebUI-Chat-Id")
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+MEDIA = ("image_url", "input_audio", "file")
+"""Parts that a model may take beside text."""
 _ABOUT_THE_REQUEST = {"model", "messages", "stream", "stream_options", "session_id", "bothub", "tools", "n"}
 _FOR_AGENTS = {
     "temperature",
@@ -27,6 +29,10 @@ _FOR_AGENTS = {
     "seed",
     "response_format",
     "reasoning_effort",
+    "reasoning",
+    "thinking",
+    "thinking_budget",
+    "enable_thinking",
 }
 
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
@@ -103,15 +109,15 @@ def last_user_text(messages: list[dict[str, Any]]) -> str:
     raise RequestError("There is no message with the role 'user'.", param="messages")
 
 
-def check_messages(messages: list[dict[str, Any]]) -> None:
-    """Raise RequestError for a message that has no known role, or more than text in it."""
+def check_messages(messages: list[dict[str, Any]], *, multiple: bool) -> None:
+    """Raise RequestError for a message that has no known role, or more in it than the model takes."""
     for index, message in enumerate(messages):
         role = message.get("role")
         if role not in ROLES:
             where = f"messages[{index}].role"
             raise RequestError(f"{where}: one of {', '.join(ROLES)}, not {role!r}", param=where)
         if isinstance(message.get("content"), list):
-            _check_parts(message["content"], f"messages[{index}].content")
+            _check_parts(message["content"], f"messages[{index}].content", MEDIA if multiple else ())
 
 
 def _text(content: Any, where: str) -> str:
@@ -122,17 +128,20 @@ def _text(content: Any, where: str) -> str:
     return "\n".join(_check_parts(cast(list[Any], content), where))
 
 
-def _check_parts(parts: Iterable[Any], where: str) -> list[str]:
+def _check_parts(parts: Iterable[Any], where: str, media: Sequence[str] = ()) -> list[str]:
     """The texts of the parts."""
-    return [_part(part, f"{where}[{index}]") for index, part in enumerate(parts)]
+    return [_part(part, f"{where}[{index}]", media) for index, part in enumerate(parts)]
 
 
-def _part(part: Any, where: str) -> str:
+def _part(part: Any, where: str, media: Sequence[str]) -> str:
     fields = cast(dict[str, Any], part) if isinstance(part, dict) else {}
     kind = fields.get("type")
+    if isinstance(kind, str) and kind in media and isinstance(fields.get(kind), dict):
+        return ""
     if kind not in ("text", "refusal"):
+        taken = ", ".join(f"'{each}'" for each in ("text", *media))
         raise RequestError(
-            f"{where}: parts of type {kind!r} are not supported, only 'text'", param=where, code="unsupported_part"
+            f"{where}: parts of type {kind!r} are not supported, only {taken}", param=where, code="unsupported_part"
         )
     text = fields.get(kind)
     if not isinstance(text, str):

@@ -60,6 +60,8 @@ class TurnRecord(Value, frozen=True, kw_only=True):
     key_id: int | None = None
     fingerprint: str | None = None
     response: str | None = None
+    finish: str | None = None
+    """Why the response ends, in OpenAI's words (`length`); None: it is over."""
     error: str | None = None
     error_code: str | None = None
     usage: Usage = Usage()
@@ -159,6 +161,7 @@ def _row(record: TurnRecord) -> dict[str, Any]:
         "fingerprint": record.fingerprint,
         "status": record.status,
         "response": record.response,
+        "finish": record.finish,
         "error": record.error,
         "error_code": record.error_code,
         "prompt_tokens": usage.prompt,
@@ -185,6 +188,7 @@ def _record(row: Any) -> TurnRecord:
         key_id=row.key_id,
         fingerprint=row.fingerprint,
         response=row.response,
+        finish=row.finish,
         error=row.error,
         error_code=row.error_code,
         usage=Usage(

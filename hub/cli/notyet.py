@@ -12,7 +12,6 @@ Entry = TypeVar("Entry", ModelSettings, AgentSettings, ChannelSettings)
 AGENTS = {
     "id": "assistants cannot be called by it",
     "public": "every key may use the agent",
-    "fallback": "only `model` is asked",
     "mcp": "the agent has no tools from there",
     "busy": "what comes while it answers waits for its turn",
     "debounce": "it answers at once",
@@ -25,7 +24,6 @@ MODELS = {
     "price_out": "nothing is charged",
     "price_cached": "nothing is charged",
     "context": "an agent's `context.budget` decides how much history it sees",
-    "multiple": "only text reaches the model",
 }
 CHANNELS: dict[str, str] = {}
 PROVIDERS = ("demo", "openai")

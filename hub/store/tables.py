@@ -159,6 +159,7 @@ turns = Table(
     Column("fingerprint", Text),  # of an HTTP request: what an SDK's retry repeats
     Column("status", Text, nullable=False),
     Column("response", Text),
+    Column("finish", Text),  # why it ends, in OpenAI's words; NULL: as it should
     Column("error", Text),
     Column("error_code", Text),
     Column("prompt_tokens", Big, nullable=False, server_default="0"),

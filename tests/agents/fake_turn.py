@@ -35,6 +35,8 @@ class FakeTurn:
         self.steps: list[Step] = []
         self.posts: list[Post] = []
         self.emitted: list[str] = []
+        self.cut: list[tuple[Usage, str]] = []
+        """Tokens of model calls that were cut off, and whose they were."""
         self.status = "delivered"
         self.reason: str | None = None
         self.refusal: HubError | None = None
@@ -54,6 +56,9 @@ class FakeTurn:
 
     def emit(self, text: str) -> None:
         self.emitted.append(text)
+
+    def spent(self, usage: Usage, model: str) -> None:
+        self.cut.append((usage, model))
 
     @property
     def shown(self) -> str:

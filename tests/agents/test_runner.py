@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
@@ -130,6 +130,16 @@ class TestAnswer:
     async def test_a_failing_model_fails_the_turn(self) -> None:
         with pytest.raises(ModelUnavailable):
             await runner(ScriptedModel([Chunk(text="He"), ModelUnavailable("gone")])).answer(FakeTurn())
+
+    async def test_an_answer_that_was_cut_short_says_so(self) -> None:
+        script: list[Script] = [Chunk(text="Once upon"), Chunk(finish="length", usage=Usage(completion=2))]
+        assert (await runner(ScriptedModel(script)).answer(FakeTurn())).finish == "length"
+
+    async def test_each_step_names_the_model_that_did_it(self) -> None:
+        turn = FakeTurn()
+        named: list[Script] = [Chunk(model="second"), *calls(("echo", "{}"))]
+        reply = await runner(ScriptedModel(named, says("done")), Named("echo", echo)).answer(turn)
+        assert ([step.model for step in turn.steps], reply.model) == (["second"], "scripted")
 
     async def test_blank_lines_before_the_text_are_left_out(self) -> None:
         turn = FakeTurn()
@@ -359,3 +369,44 @@ class TestPrepare:
     def test_parameters_of_the_request_win(self, given: dict[str, Any], expected: dict[str, Any]) -> None:
         prepared = prepare(Completion(messages=[], params=given), "", {"temperature": 0.7, "max_tokens": 10})
         assert prepared.params == expected
+
+
+class TestCutOff:
+    """The tokens of a model call count, whatever becomes of its step."""
+
+    async def test_a_cancelled_answer_is_estimated(self) -> None:
+        model, turn = ScriptedModel([Chunk(reasoning="1234"), Chunk(text="5678"), None]), FakeTurn("1234")
+        await cancelled(runner(model).answer(turn), model.waits)
+        assert turn.cut == [(Usage(prompt=1, completion=2, estimated=True), "scripted")]
+
+    async def test_a_call_whose_tools_are_cancelled_is_counted(self) -> None:
+        waits, turn = asyncio.Event(), FakeTurn()
+
+        async def wait(_: dict[str, Any]) -> str:
+            waits.set()
+            return await asyncio.Event().wait() and ""
+
+        model = ScriptedModel(calls(("wait", "{}")))
+        await cancelled(runner(model, Named("wait", wait)).answer(turn), waits)
+        assert turn.cut == [(Usage(prompt=2, completion=3), "scripted")]
+
+    async def test_a_model_that_fails_in_the_middle_is_estimated(self) -> None:
+        turn = FakeTurn("1234")
+        with pytest.raises(ModelUnavailable):
+            await runner(ScriptedModel([Chunk(text="1234"), ModelUnavailable("gone")])).answer(turn)
+        assert turn.cut == [(Usage(prompt=1, completion=1, estimated=True), "scripted")]
+
+    async def test_a_model_that_fails_without_a_word_used_nothing(self) -> None:
+        turn = FakeTurn("1234")
+        with pytest.raises(ModelUnavailable):
+            await runner(ScriptedModel([ModelUnavailable("gone")])).answer(turn)
+        assert turn.cut == []
+
+
+async def cancelled(answer: Coroutine[Any, Any, Reply], begun: asyncio.Event) -> None:
+    """Cancel an answer once something has begun."""
+    task = asyncio.create_task(answer)
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

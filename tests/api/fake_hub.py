@@ -24,6 +24,7 @@ AGENTS = (
     Named(name="assistant", kind="agent", created=1_740_000_000),
     Named(name="drafter", kind="agent", created=1_740_000_001, history="client"),
     Named(name="gpt", kind="model", created=1_740_000_002),
+    Named(name="eyes", kind="model", created=1_740_000_003, multiple=True),
 )
 
 

@@ -45,6 +45,15 @@ class TestWhole:
         assert answer.usage.prompt_tokens_details
         assert answer.usage.prompt_tokens_details.cached_tokens == 1
 
+    async def test_an_answer_that_was_cut_short_says_length(self, facade: Facade) -> None:
+        facade.fake.turns.ending = {"finish": "length"}
+        async with facade.openai() as client:
+            answer = await client.chat.completions.create(model="assistant", messages=HI)
+            stream = await client.chat.completions.create(model="assistant", messages=HI, stream=True)
+            reasons = [chunk.choices[0].finish_reason async for chunk in stream]
+        assert answer.choices[0].finish_reason == "length"
+        assert reasons[-2:] == [None, "length"]
+
     async def test_L4_without_a_model_the_first_agent_answers(self, facade: Facade) -> None:
         async with facade.http() as client:
             answer = await client.post(CHAT, json={"messages": HI})

@@ -11,8 +11,8 @@ from tests.api.facade import Facade
 async def test_L1_N1_agents_come_first_then_models(facade: Facade) -> None:
     async with facade.openai() as client:
         listed = (await client.models.list()).data
-    assert [model.id for model in listed] == ["assistant", "drafter", "gpt"]
-    assert [model.created for model in listed] == [1_740_000_000, 1_740_000_001, 1_740_000_002]
+    assert [model.id for model in listed] == ["assistant", "drafter", "gpt", "eyes"]
+    assert [model.created for model in listed] == [1_740_000_000 + number for number in range(4)]
 
 
 async def test_L1_the_exact_shape(facade: Facade) -> None:

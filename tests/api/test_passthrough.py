@@ -29,6 +29,42 @@ async def test_the_whole_request_reaches_the_model(facade: Facade) -> None:
     assert "Warning" not in answer.headers
 
 
+PARTS: list[Any] = [
+    {"type": "text", "text": "What is this?"},
+    {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk=", "detail": "low"}},
+    {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}},
+    {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,aGk="}},
+]
+
+
+async def test_a_model_that_takes_images_gets_them_as_they_are(facade: Facade) -> None:
+    facade.fake.models.chunks = (Chunk(text="ok"),)
+    messages = [{"role": "user", "content": PARTS}]
+    async with facade.http() as client:
+        answer = await client.post(CHAT, json=body(model="eyes", messages=messages))
+    assert answer.status_code == 200
+    assert facade.fake.models.calls[0].completion.messages == messages
+
+
+@pytest.mark.parametrize(
+    ("model", "part", "said"),
+    [
+        ("gpt", PARTS[1], "parts of type 'image_url' are not supported, only 'text'"),
+        ("eyes", {"type": "video", "video": {}}, "only 'text', 'image_url', 'input_audio', 'file'"),
+        ("eyes", {"type": "image_url", "image_url": "https://example.org/a.png"}, "'image_url'"),
+    ],
+)
+async def test_a_part_that_a_model_does_not_take_is_a_400(
+    facade: Facade, model: str, part: dict[str, Any], said: str
+) -> None:
+    async with facade.http() as client:
+        answer = await client.post(CHAT, json=body(model=model, messages=[{"role": "user", "content": [part]}]))
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "unsupported_part", "messages[0].content[0]")
+    assert said in error["message"]
+    assert not facade.fake.models.calls
+
+
 async def test_without_a_header_it_has_no_session(facade: Facade) -> None:
     async with facade.http() as client:
         await client.post(CHAT, json=body(model="gpt", user="u"))

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
+from agents.models.tokens import estimate
 from hub.accounts.turns import Call, TurnRecord
 from hub.completions import Completions, Target
 from hub.errors import ModelUnavailable, TurnTimeout
@@ -46,7 +47,7 @@ class Scripted:
 
 def completions(engine: Engine, model: Scripted) -> Completions:
     targets = {"gpt": Target(model=model, model_name="gpt")}
-    return Completions(engine.store, engine.clock, targets)
+    return Completions(engine.store, engine.clock, targets, estimate=estimate)
 
 
 async def recorded(engine: Engine) -> TurnRecord:
@@ -61,6 +62,7 @@ async def test_a_completion_is_recorded_with_what_it_used(engine: Engine) -> Non
     assert [chunk.text for chunk in chunks] == ["Hel", "lo", ""]
     record = await recorded(engine)
     assert (record.status, record.response, record.usage) == ("completed", "Hello", usage)
+    assert record.finish == "stop"
     assert (record.agent, record.model, record.key_id) == (None, "gpt", 1)
     assert model.stopped
 
@@ -73,7 +75,7 @@ async def test_an_agent_adds_its_own_to_the_request(engine: Engine) -> None:
         return Completion(messages=[prompt, *completion.messages])
 
     target = Target(model=model, model_name="gpt", agent="bot", prepare=prepare)
-    async for _ in Completions(engine.store, engine.clock, {"gpt": target}).complete(CALL):
+    async for _ in Completions(engine.store, engine.clock, {"gpt": target}, estimate=estimate).complete(CALL):
         pass
     assert model.asked[0].messages[0] == prompt
     assert (await recorded(engine)).agent == "bot"
@@ -91,11 +93,28 @@ async def test_a_failure_is_recorded_and_raised(engine: Engine, error: Exception
     assert (record.status, record.response, record.error, record.error_code) == ("failed", "Hel", str(error), code)
 
 
+async def test_an_answer_nobody_reads_to_its_end_is_estimated(engine: Engine) -> None:
+    model = Scripted(Chunk(reasoning="1234"), Chunk(text="5678", model="second"), Chunk(text="never read"))
+    async with aclosing(completions(engine, model).complete(CALL)) as chunks:
+        await anext(chunks)
+        await anext(chunks)
+    record = await recorded(engine)
+    assert (record.status, record.response, record.model) == ("cancelled", "5678", "second")
+    assert record.usage == Usage(prompt=1, completion=2, estimated=True)
+
+
+async def test_a_model_that_fails_without_a_word_used_nothing(engine: Engine) -> None:
+    with pytest.raises(ModelUnavailable):
+        async for _ in completions(engine, Scripted(ModelUnavailable("away"))).complete(CALL):
+            pass
+    assert (await recorded(engine)).usage == Usage()
+
+
 async def test_a_model_that_says_nothing_in_time_is_a_timeout_and_the_turn_is_cancelled(engine: Engine) -> None:
     model = Scripted(asyncio.Event())
     targets = {"gpt": Target(model=model, model_name="gpt")}
     with pytest.raises(TurnTimeout, match=r"within 0\.01 s"):
-        async for _ in Completions(engine.store, engine.clock, targets, timeout=0.01).complete(CALL):
+        async for _ in Completions(engine.store, engine.clock, targets, estimate=estimate, timeout=0.01).complete(CALL):
             pass
     assert model.stopped
     record = await recorded(engine)
@@ -107,7 +126,10 @@ async def test_an_answer_that_has_begun_in_time_may_take_longer(engine: Engine) 
     model = Scripted(Chunk(text="Hel"), gate, Chunk(text="lo"))
     targets = {"gpt": Target(model=model, model_name="gpt")}
     asyncio.get_running_loop().call_later(0.05, gate.set)
-    chunks = [c async for c in Completions(engine.store, engine.clock, targets, timeout=0.01).complete(CALL)]
+    chunks = [
+        c
+        async for c in Completions(engine.store, engine.clock, targets, estimate=estimate, timeout=0.01).complete(CALL)
+    ]
     assert [chunk.text for chunk in chunks] == ["Hel", "lo"]
 
 

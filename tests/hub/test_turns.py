@@ -91,7 +91,10 @@ async def test_a_reply_is_delivered_to_the_chat_that_asked(every_engine: Engine)
     delivery = await reply_to(engine, "m")
     assert delivery is not None
     assert (delivery.address, delivery.text, delivery.author.kind, delivery.expires_at) == (CHAT, "hi", "agent", None)
-    assert await journal_of(engine, "m") == [Heard(text="hello"), Said(text="hi")]
+    assert await journal_of(engine, "m") == [
+        Heard(text="hello"),
+        Said(text="hi", usage=Usage(prompt=2, completion=3), model="m"),
+    ]
     record = await turn_of(engine, "m")
     assert (record.status, record.response, record.usage) == ("completed", "hi", Usage(prompt=2, completion=3))
     assert (record.model, record.agent, record.address, record.session) == ("m", "bot", "support:42", 1)
@@ -248,6 +251,38 @@ async def test_a_stop_keeps_what_was_said_marked(every_engine: Engine) -> None:
     reply = await reply_to(engine, "m")
     assert reply is not None
     assert (reply.closes, reply.text) == (True, "First.\n\nHalf a sen\n\n(stopped)")
+
+
+async def test_what_a_stopped_model_call_took_is_counted(every_engine: Engine) -> None:
+    engine, shown, used = every_engine, asyncio.Event(), Usage(prompt=4, completion=2, estimated=True)
+
+    async def play(turn: Turn) -> Reply:
+        await turn.checkpoint(Step(text="First.", usage=Usage(prompt=5), model="a"))
+        try:
+            shown.set()
+            await asyncio.Event().wait()
+        finally:
+            turn.spent(used, "b")
+        raise AssertionError
+
+    await say(engine, message("m"))
+    async with running(worker_of(engine, handler_of(engine, play)), engine):
+        await soon(shown.wait())
+        await engine.bus.commit(Stop(inbox=BOT, lane=str(CHAT)))
+        assert await engine.outcome(BOT, "m") == ("silent", "stopped")
+    record = await turn_of(engine, "m")
+    assert (record.model, record.usage) == ("b", Usage(prompt=9, completion=2, estimated=True))
+    assert (await journal_of(engine, "m"))[-1] == Said(text="", mark="stopped", usage=used, model="b")
+
+
+async def test_a_turn_keeps_why_its_answer_ends(every_engine: Engine) -> None:
+    async def play(turn: Turn) -> Reply:
+        return Reply(text="Once upon", finish="length")
+
+    await say(every_engine, message("m"))
+    async with running(worker_of(every_engine, handler_of(every_engine, play)), every_engine):
+        assert await every_engine.outcome(BOT, "m") == ("answered", None)
+    assert (await turn_of(every_engine, "m")).finish == "length"
 
 
 async def test_a_stop_while_a_step_is_stored_says_nothing_twice(engine: Engine) -> None:

@@ -120,6 +120,17 @@ class TestRequest:
         body = await body_of(upstream, model, request)
         assert (body["temperature"], body["tool_choice"], body["seed"], body["tools"]) == (0, "auto", 7, TOOLS)
 
+    async def test_images_reach_the_server_as_they_are(self, upstream: Upstream, model: OpenAI) -> None:
+        image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk=", "detail": "low"}}
+        content = [{"type": "text", "text": "What is this?"}, image]
+        body = await body_of(upstream, model, ask(content))
+        assert body["messages"] == [{"role": "user", "content": content}]
+
+    async def test_what_asks_to_think_passes(self, upstream: Upstream, model: OpenAI) -> None:
+        thinking: dict[str, Any] = {"reasoning_effort": "high", "thinking": {"type": "enabled", "budget_tokens": 2000}}
+        body = await body_of(upstream, model, ask("hello", **thinking))
+        assert {name: body[name] for name in thinking} == thinking
+
     async def test_a_choice_of_tools_without_tools_is_left_out(self, upstream: Upstream, model: OpenAI) -> None:
         body = await body_of(upstream, model, ask("hello", tool_choice="auto", parallel_tool_calls=False))
         assert not {"tools", "tool_choice", "parallel_tool_calls"} & body.keys()
@@ -130,9 +141,15 @@ class TestRequest:
 
     @pytest.mark.parametrize(
         ("params", "sent"),
-        [({}, 99), ({"max_tokens": 5}, 5), ({"max_completion_tokens": 6}, 6), ({"max_tokens": 0}, 0)],
+        [
+            ({}, 99),
+            ({"max_tokens": 5}, 5),
+            ({"max_completion_tokens": 6}, 6),
+            ({"max_tokens": 0}, 0),
+            ({"max_tokens": 100}, 99),
+        ],
     )
-    async def test_a_limit_on_tokens_is_always_sent(
+    async def test_a_limit_on_tokens_is_always_sent_and_never_more_than_the_model_has(
         self, upstream: Upstream, params: dict[str, Any], sent: int
     ) -> None:
         model = OpenAI(model="m", api_key=KEY, base_url=upstream.base_url, max_output=99)
@@ -219,6 +236,12 @@ class TestFailures:
         assert "come back later" in str(error)
         assert len(upstream.requests) == 3
         assert 0.0 < naps.seconds[0] <= 0.5 < naps.seconds[1] <= 1.0
+
+    async def test_in_a_hurry_nothing_is_tried_again(self, upstream: Upstream, model: OpenAI, naps: Naps) -> None:
+        upstream.script(fail(503, retry_after=1))
+        _, error = await error_of(model, Completion(messages=ask("hello").messages, hurry=True))
+        assert error.status == 503
+        assert (len(upstream.requests), naps.seconds) == (1, [])
 
     @pytest.mark.parametrize("stream", [True, False])
     async def test_a_failure_that_passes_is_not_noticed(self, upstream: Upstream, model: OpenAI, stream: bool) -> None:
