@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import cast
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable
 from quart import Quart, Request, Response
 from quart.asgi import ASGIHTTPConnection
 from quart.utils import encode_headers
@@ -17,6 +18,8 @@ from api import errors
 _REQUESTS = "bothub.requests"
 LAST_WORDS_SECONDS = 0.5
 """How long a client may take to be told that the hub stops."""
+REST_SECONDS = 10.0
+"""How long a client may go on sending a body that is too large, before it is told so."""
 
 
 def requests(app: Quart) -> set[asyncio.Task[None]]:
@@ -33,10 +36,13 @@ class Connection(ASGIHTTPConnection):
 
     _begun: Response | None = None
     """The response whose headers are on their way."""
+    _whole: asyncio.Event
+    """Set when all of the request's body has come."""
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer the request until it is answered or the client is gone."""
         request = self._create_request_from_scope(send)
+        self._whole = asyncio.Event()
         handler = asyncio.create_task(self.handle_request(request, send))
         receiver = asyncio.create_task(self.handle_messages(request, receive))
         running = requests(self.app)
@@ -57,6 +63,8 @@ class Connection(ASGIHTTPConnection):
         """Send the response; nothing may wait between the view's return and the body's `__aenter__`."""
         response = await self.app.handle_request(request)
         assert isinstance(response, Response)
+        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            await self._wait_for_the_rest()
         async with response.response as body:  # pyright: ignore[reportUnknownVariableType] - Quart's are bytes or str
             self._begun = response
             await self._start(response, send)
@@ -64,6 +72,23 @@ class Connection(ASGIHTTPConnection):
                 piece = data.encode() if isinstance(data, str) else data
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def handle_messages(self, request: Request, receive: ASGIReceiveCallable) -> None:
+        """Take the body as it comes; what is over the limit is thrown away."""
+
+        async def noted() -> ASGIReceiveEvent:
+            event = await receive()
+            if event["type"] == "http.request" and not event.get("more_body", False):
+                self._whole.set()
+            return event
+
+        await super().handle_messages(request, noted)
+
+    async def _wait_for_the_rest(self) -> None:
+        """Many clients look at the answer only after they have sent it all; a closed socket tells them nothing."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REST_SECONDS):
+                await self._whole.wait()
 
     async def _start(self, response: Response, send: ASGISendCallable) -> None:
         headers = encode_headers(response.headers)

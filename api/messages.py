@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any, cast
+from urllib.parse import quote
 
 import msgspec
 from quart import Blueprint, Response, request
+from werkzeug.http import dump_options_header
 
 from api import current, posting
 from api.auth import require
@@ -13,7 +16,8 @@ from api.deliveries import OPEN, WAIT, check, post
 from api.repeats import once
 from api.wire import answer, fit, read
 from hub.deliveries import DeliveryRecord
-from hub.errors import RequestError
+from hub.errors import NotFound, RequestError
+from hub.inline import file_name, media_type
 from hub.rooms import Post, StoredRooms
 
 routes = Blueprint("messages", __name__)
@@ -21,6 +25,13 @@ LIMIT = 50
 MOST = 200
 DIGITS = 18
 """A cursor is a number that a database can hold."""
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+"""What a browser may show; SVG is none of them, because it can hold scripts."""
+FILE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "private, max-age=86400, immutable",
+}
 
 
 class NewMessage(msgspec.Struct):
@@ -67,6 +78,29 @@ async def index() -> Response:
     return answer({"messages": [shown(post) for post in posts], "next": following})
 
 
+@routes.get(f"/api/v1/messages/<int(max={10**DIGITS - 1}):id>/files/<int(max={10**DIGITS - 1}):index>")
+@require("read")
+async def file(id: int, index: int) -> Response:
+    """What is in a file of a message in a web room; a browser shows only what cannot run there."""
+    hub = current.hub()
+    post = await StoredRooms(hub.store, hub.signals, hub.clock).find(id)
+    if post is None or index >= len(post.files):
+        raise NotFound(f"There is no file {index} of a message {id}.", code="unknown_file")
+    found = post.files[index]
+    kind = media_type(found.media_type)
+    headers = FILE_HEADERS | {"Content-Disposition": disposition(found.name, kind)}
+    return Response(await hub.files.read(found), 200, headers, content_type=kind)
+
+
+def disposition(name: str, kind: str) -> str:
+    """How a browser shall take a file: save it, but for pictures, sound and films; under a name that is safe."""
+    name = file_name(name, kind)
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    shows = kind in PICTURES or kind.startswith(("audio/", "video/"))
+    names = {"filename": plain, "filename*": f"UTF-8''{quote(name, safe='')}"}
+    return dump_options_header("inline" if shows else "attachment", names)
+
+
 def cursor(value: str | None, param: str) -> int:
     """A cursor from a request, 0 for none; raises RequestError."""
     if not value:
@@ -86,7 +120,15 @@ def shown(post: Post) -> dict[str, Any]:
         "thread_id": address.thread_id,
         "author": {"id": author.id, "name": author.name, "kind": author.kind},
         "text": post.text,
-        "files": [{"name": file.name, "media_type": file.media_type, "size": file.size} for file in post.files],
+        "files": [
+            {
+                "name": file.name,
+                "media_type": file.media_type,
+                "size": file.size,
+                "url": f"/api/v1/messages/{post.id}/files/{index}",
+            }
+            for index, file in enumerate(post.files)
+        ],
         "buttons": [[{"text": button.text, "value": button.value} for button in row] for row in post.buttons],
         "at": int(post.at),
     }

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from hub.accounts.turns import Ask, Call, TurnRecord
 from hub.channel import State, WebhookAnswer
 from hub.deliveries import DeliveryRecord
+from hub.files import FileStore
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk
 from hub.signals import Signals
@@ -137,6 +138,7 @@ class Hub:
     store: Store
     signals: Signals
     clock: Callable[[], float]
+    files: FileStore
     turns: Turns
     models: Models
     posts: Posts

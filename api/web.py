@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import Any, Self
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Self, cast
 
 import msgspec
 from quart import Blueprint, Response, request
+from quart.datastructures import FileStorage
 
-from api import current, posting, sse
+from api import current, posting, sse, uploads
 from api.auth import require
 from api.messages import cursor, shown
 from api.ports import Hub
 from api.repeats import once
-from api.wire import read
+from api.wire import fit, read
 from hub.accounts.keys import Key
-from hub.errors import InboxFull, RequestError
+from hub.errors import InboxFull, NotFound, RequestError
 from hub.message import Address, Author, Live, Message
-from hub.rooms import StoredRooms, topic
+from hub.rooms import Post, StoredRooms, topic
 from hub.signals import POLL, Listener
 
 routes = Blueprint("web", __name__)
@@ -37,26 +38,47 @@ BACKLOG = 256
 """Signs of life kept for a reader that is slow; older ones are lost, messages are not."""
 
 
+class Press(msgspec.Struct):
+    """A button that is pressed: the id of the message above it, and what it says."""
+
+    message: str | int
+    value: str
+
+
 class NewSaying(msgspec.Struct):
-    """The body of POST /api/v1/web/{room}."""
+    """The body of POST /api/v1/web/{room}: something said, or a button pressed."""
 
     text: str | None = None
     name: str | None = None
+    parts: list[uploads.Piece] | None = None
+    press: Press | None = None
 
 
 @routes.post("/api/v1/web/<room>")
 @require("chat")
 async def say(room: str) -> Response:
     """Say something to the room's agent: 202 once it is stored; `id` is the message's in the room."""
-    new = await read(NewSaying)
-    to, said, author = posting.address(WEB, room, chat="room"), posting.text(new.text), _author(new.name)
+    to = posting.address(WEB, room, chat="room")
+    new, files = await _read()
+    author = _author(new.name)
+    below = None if new.press is None else await _pressed(to, new, files)
+    if below is None:
+        said = await uploads.parts(new.text, new.parts or (), files)
+    else:
+        said = posting.parts(cast(Press, new.press).value)
 
     async def act(id: str) -> tuple[int, Any]:
-        at = current.hub().clock()
-        message = Message(id=f"web_{id}", address=to, author=author, parts=posting.parts(said), at=at)
+        message = Message(
+            id=f"web_{id}",
+            address=to if below is None else below.address,
+            author=author,
+            parts=said,
+            at=current.hub().clock(),
+            reply_to=None if below is None else str(below.id),
+        )
         return 202, {"id": await _speak(message), "message_id": message.id}
 
-    return await once(new, act)
+    return await once([to.chat_id, author, said, below and below.id], act)
 
 
 @routes.get("/api/v1/web/<room>/events")
@@ -67,6 +89,28 @@ async def events(room: str) -> Response:
     last = request.headers.get("Last-Event-ID") or request.args.get("after")
     after = cursor(last, "Last-Event-ID") if last else None
     return sse.stream(_follow(current.hub(), to, after, current.keep_alive()))
+
+
+async def _read() -> tuple[NewSaying, Sequence[FileStorage]]:
+    """The body, JSON or a form with files."""
+    if request.mimetype != "multipart/form-data":
+        return await read(NewSaying), ()
+    fields, files = await uploads.form()
+    return fit(fields, NewSaying), files
+
+
+async def _pressed(room: Address, new: NewSaying, files: Sequence[FileStorage]) -> Post:
+    """The message whose button is pressed; raises RequestError where the room shows no such button."""
+    press = cast(Press, new.press)
+    if new.text or new.parts or files:
+        raise RequestError("A press says what is on the button, and nothing else.", param="press", code="invalid_value")
+    post = await _rooms(current.hub()).find(cursor(str(press.message), "press.message"))
+    if post is None or (post.address.channel, post.address.chat_id) != (room.channel, room.chat_id):
+        raise NotFound(f"There is no message {press.message} in this room.", param="press.message")
+    if press.value not in {button.value for row in post.buttons for button in row}:
+        problem = f"Message {press.message} has no button with this value."
+        raise RequestError(problem, param="press.value", code="invalid_value")
+    return post
 
 
 def _author(name: str | None) -> Author:

@@ -263,6 +263,7 @@ def facade(engine: Engine) -> Hub:
         store=engine.store,
         signals=engine.signals,
         clock=engine.clock,
+        files=engine.files,
         turns=engine.asks,
         models=engine.completions,
         posts=engine.posts,

@@ -131,6 +131,12 @@ class StoredRooms:
         row = {"channel_": channel, "chat_": chat_id, "after": after, "limit_": limit}
         return await self._store.read(lambda connection: [_post(found) for found in connection.execute(_READ, row)])
 
+    async def find(self, id: int) -> Post | None:
+        """A post of any room, by its id."""
+        row = {"id_": id, "outbox": OUTBOX}
+        found = await self._store.read(lambda connection: connection.execute(_BY_ID, row).first())
+        return None if found is None else _post(found)
+
     async def newest(self, channel: str, chat_id: str) -> int:
         """The id of a room's newest post, 0 when nothing was said."""
         row = {"channel_": channel, "chat_": chat_id}
@@ -184,6 +190,7 @@ def _post(row: Any) -> Post:
 _ROOM = (posts.c.channel == bindparam("channel_"), posts.c.chat_id == bindparam("chat_"))
 _FIND = select(posts.c.id).where(posts.c.key == bindparam("key_"))
 _READ = select(posts).where(*_ROOM, posts.c.id > bindparam("after")).order_by(posts.c.id).limit(bindparam("limit_"))
+_BY_ID = select(posts).where(posts.c.id == bindparam("id_"), posts.c.channel != bindparam("outbox"))
 _NEWEST = select(func.max(posts.c.id)).where(*_ROOM)
 _DROP = delete(posts).where(posts.c.key.in_(bindparam("keys", expanding=True)))
 _UNHEARD = (

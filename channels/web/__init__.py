@@ -21,6 +21,7 @@ LIMITS = Limits(
     burst=1_000,
     dedupes=True,
     file_size=50_000_000,
+    image_size=50_000_000,
 )
 
 

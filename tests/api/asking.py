@@ -27,9 +27,9 @@ from tests.api.fake_hub import NOW, FakeHub
 class Asking:
     """The app, its fake hub, and keys to ask with."""
 
-    def __init__(self, store: Store, *, keep_alive: float = 15.0) -> None:
+    def __init__(self, store: Store, files: Path, *, keep_alive: float = 15.0) -> None:
         self.store = store
-        self.fake = FakeHub(store)
+        self.fake = FakeHub(store, files)
         self.hub: Hub = replace(self.fake.hub(), accept=self._accept)
         self.app: Quart = create_app(self.hub, keep_alive=keep_alive)
         self.keys: dict[str, Key] = {}
@@ -82,7 +82,7 @@ async def open_asking(path: Path, *, keep_alive: float = 15.0) -> AsyncGenerator
     """A façade over a new store in this folder."""
     store = await open_store(f"sqlite:///{path}/bothub.db")
     await migrate(store)
-    yield Asking(store, keep_alive=keep_alive)
+    yield Asking(store, path / "files", keep_alive=keep_alive)
     await store.close()
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from api.ports import Hub, Models, Named, Posts, Readiness, Turns
 from hub.accounts.turns import Ask, Call, TurnRecord
 from hub.deliveries import DeliveryRecord
 from hub.errors import HubError, RequestError, TurnTimeout
+from hub.files import FileStore
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Usage
 from hub.signals.local import LocalSignals
@@ -171,7 +173,8 @@ def _waiting(delivery: Delivery) -> DeliveryRecord:
 class FakeHub:
     """The parts of a fake hub; `hub()` is what `create_app` takes."""
 
-    def __init__(self, store: Store, **options: Any) -> None:
+    def __init__(self, store: Store, files: Path = Path("no-such-folder"), **options: Any) -> None:
+        self.files = FileStore(files)
         self.turns = FakeTurns()
         self.models = FakeModels()
         self.posts = FakePosts()
@@ -190,6 +193,7 @@ class FakeHub:
             store=self._store,
             signals=LocalSignals(),
             clock=lambda: self.now,
+            files=self.files,
             turns=turns,
             models=models,
             posts=posts,

@@ -127,7 +127,8 @@ async def test_a_room_shows_both_sides_in_order(facade: Asking, rooms: StoredRoo
     status, body, _ = await read(facade, "channel=web&chat_id=lobby")
     where: dict[str, Any] = {"channel": "web", "chat_id": "lobby", "thread_id": "t", "buttons": [], "at": int(NOW)}
     ann, agent = ({"id": "1", "name": "Ann", "kind": "person"}, msgspec.to_builtins(AGENT))
-    shown = {"name": "a.pdf", "media_type": "application/pdf", "size": 3}
+    url = f"/api/v1/messages/{second}/files/0"
+    shown = {"name": "a.pdf", "media_type": "application/pdf", "size": 3, "url": url}
     assert (status, body["next"]) == (200, second)
     assert body["messages"] == [
         {"id": first, "author": ann, "text": "hi", "files": [], **where},

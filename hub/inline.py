@@ -1,0 +1,76 @@
+"""Files as others hand them over: inline as `data:` URLs (RFC 2397), under names and types that are not to be trusted.
+
+Pure. What comes out of here is safe to store, to put into a header and to hand to a platform.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import mimetypes
+import re
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from hub.errors import RequestError, TooLarge
+
+ANY = "application/octet-stream"
+"""The type of a file of which nothing else is known."""
+LONGEST_NAME = 150
+MB = 2**20
+_WORD = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"
+_TYPE = re.compile(f"{_WORD}/{_WORD}")
+
+
+class Inline(NamedTuple):
+    """What a `data:` URL holds."""
+
+    media_type: str
+    content: bytes
+
+
+def read_data_url(url: str, most: int) -> Inline:
+    """What a `data:` URL holds; raises RequestError when it is none, TooLarge over `most` bytes."""
+    head, comma, data = url.partition(",")
+    scheme, _, kind = head.partition(":")
+    if scheme.lower() != "data" or not comma:
+        raise RequestError("That is not a data URL: write data:TYPE;base64,CONTENT.", code="invalid_value")
+    if len(data) > 4 * most:
+        raise too_large(most)
+    kind, marked, _ = kind.partition(";base64")
+    content = _decoded(data) if marked else unquote_to_bytes(data)
+    if len(content) > most:
+        raise too_large(most)
+    return Inline(media_type(kind or "text/plain"), content)
+
+
+def too_large(most: int, name: str = "") -> TooLarge:
+    """The error for a file over a limit in bytes."""
+    called = f" '{name}'" if name else ""
+    return TooLarge(f"The file{called} is over the limit of {most / MB:g} MB.")
+
+
+def media_type(given: str | None, name: str = "") -> str:
+    """A type without its parameters, in lower case; else the one that the name's ending stands for."""
+    plain = (given or "").partition(";")[0].strip().lower()
+    if _TYPE.fullmatch(plain) and plain != ANY:
+        return plain
+    return mimetypes.guess_type(name)[0] or ANY
+
+
+def file_name(given: str | None, kind: str) -> str:
+    """A name without folders and without what does not print; `file`, with the ending of its type, for none."""
+    last = re.split(r"[/\\]", given or "")[-1]
+    name = "".join(letter for letter in last if letter.isprintable()).strip(" .")
+    if not name:
+        return f"file{mimetypes.guess_extension(kind) or ''}"
+    stem, dot, ending = name.rpartition(".")
+    keeps = dot and len(ending) <= 10
+    return f"{stem[: LONGEST_NAME - 11]}.{ending}" if keeps and stem else name[:LONGEST_NAME]
+
+
+def _decoded(data: str) -> bytes:
+    try:
+        return base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError("The content of the data URL is not base64.", code="invalid_value") from error
