@@ -68,6 +68,7 @@ STATUSES: tuple[tuple[type[errors.RequestError], int, str, str | None], ...] = (
     (errors.Conflict, 409, "invalid_request_error", "conflict"),
     (errors.TooLarge, 413, "invalid_request_error", "too_large"),
     (errors.FetchRefused, 400, "invalid_request_error", "fetch_refused"),
+    (errors.FetchFailed, 400, "invalid_request_error", "fetch_failed"),
     (errors.RequestError, 400, "invalid_request_error", None),
 )
 """The status, type and code of what the caller can mend; the first that fits counts."""
