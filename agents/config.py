@@ -78,6 +78,8 @@ class AgentSettings(Closed):
     model: str = ""
     fallback: Names = ()
     """Models to try in turn when the model is unavailable."""
+    transcribe: str = ""
+    """The model that writes down voice messages; without one they are files like others."""
     system_prompt: str = ""
     params: dict[str, Any] = {}
     """What to ask of the model; `temperature` and `max_tokens` written beside it are in here too."""

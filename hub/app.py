@@ -36,7 +36,7 @@ from hub.files import FileStore
 from hub.ingress import Ingress
 from hub.inlet import Door, Inlet
 from hub.message import agent_inbox
-from hub.model import Model
+from hub.model import Model, Transcriber
 from hub.posts import Channels, Posts
 from hub.rooms import StoredRooms
 from hub.signals import Signals
@@ -47,6 +47,7 @@ from hub.supervise import RUN, Supervisor
 from hub.turn import Persona
 from hub.turns import TurnHandler
 from hub.upkeep import Upkeep
+from hub.voices import Voices
 from hub.worker import Timing, Worker
 
 log = structlog.get_logger()
@@ -110,6 +111,10 @@ class Engine:
         names = dict.fromkeys((agent.model, *agent.fallback))
         return Fallback([(name, self.models[name]) for name in names]) if len(names) > 1 else self.models[agent.model]
 
+    def _voices(self, agent: AgentSettings) -> Voices | None:
+        model = self.models.get(agent.transcribe)
+        return Voices(model, agent.transcribe, self.files) if isinstance(model, Transcriber) else None
+
     def multiple(self, agent: AgentSettings) -> bool:
         """Whether every model that may answer for an agent takes images and the like."""
         return all(self.config.models[name].multiple for name in (agent.model, *agent.fallback))
@@ -151,6 +156,7 @@ class Engine:
                     bus=self.bus,
                     posts=self.posts,
                     posts_to=agent.posts_to,
+                    voices=self._voices(agent),
                     budget=agent.context.budget or DEFAULT_BUDGET,
                 )
                 handler = TurnHandler(persona, self.runner(name, agent))

@@ -29,15 +29,33 @@ class FileStore:
         except FileNotFoundError:
             raise NotFound(f"The file '{file.name}' is not stored any more.") from None
 
+    async def derived(self, file: File, kind: str) -> str | None:
+        """The text that was made of a file's content before, in the way that `kind` names; None: not yet."""
+        try:
+            return await asyncio.to_thread(self._beside(file, kind).read_text, "utf-8")
+        except FileNotFoundError:
+            return None
+
+    async def derive(self, file: File, kind: str, text: str) -> None:
+        """Keep a text that was made of a file's content."""
+        await asyncio.to_thread(_put, self._beside(file, kind), text.encode())
+
     def _write(self, content: bytes) -> str:
         ref = hashlib.sha256(content).hexdigest()
         path = self._path(ref)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{ref}.{secrets.token_hex(4)}")
-            draft.write_bytes(content)
-            draft.replace(path)
+            _put(path, content)
         return ref
+
+    def _beside(self, file: File, kind: str) -> Path:
+        return self._path(f"{file.ref}.{kind}")
 
     def _path(self, ref: str) -> Path:
         return self._root / ref[:2] / ref
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft.write_bytes(content)
+    draft.replace(path)

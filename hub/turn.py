@@ -19,6 +19,7 @@ from hub.message import API, Address, Author, Buttons, Delivery, Live, Message, 
 from hub.model import Usage
 from hub.posts import Posts, may_post
 from hub.store import Connection
+from hub.voices import Voices
 from hub.worker import Work
 
 log = structlog.get_logger()
@@ -35,6 +36,8 @@ class Persona:
     bus: Bus
     posts: Posts
     posts_to: tuple[str, ...] = ()
+    voices: Voices | None = None
+    """Writes down voice messages, where config names a model for it."""
     budget: int = 32_000
     """Tokens of history the agent sees."""
 
@@ -107,6 +110,12 @@ class RunningTurn:
         if session is None:
             return None, [], []
         return session, memory.recent(connection, session, self._persona.budget, without=self.id), entries
+
+    async def listen(self) -> None:
+        """Have voice messages written down, unless that was done before the turn was cut off."""
+        if self._persona.voices is not None and not self.journaled:
+            self.message, used = await self._persona.voices.written(self.message)
+            self._meter(used, "")
 
     async def view(self) -> list[dict[str, Any]]:
         """The conversation so far in OpenAI's shape."""

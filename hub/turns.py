@@ -58,7 +58,7 @@ class TurnHandler:
     async def _answer(self, turn: RunningTurn, work: Work) -> Reply | None:
         """The agent's reply, None when the turn was stopped first; shows that somebody is typing meanwhile."""
         typing = [asyncio.create_task(self._keep_typing(turn))] if turn.address.channel != API else []
-        answer = asyncio.create_task(self.agent.answer(turn), name=f"turn {turn.id}")
+        answer = asyncio.create_task(self._run(turn), name=f"turn {turn.id}")
         stopped = asyncio.create_task(work.stopped.wait())
         tasks: list[asyncio.Task[Any]] = [*typing, answer, stopped]
         try:
@@ -69,6 +69,10 @@ class TurnHandler:
                 task.cancel()
             # Its errors after a stop are nobody's.
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, turn: RunningTurn) -> Reply:
+        await turn.listen()
+        return await self.agent.answer(turn)
 
     async def _keep_typing(self, turn: RunningTurn) -> NoReturn:
         typing = msgspec.json.encode(Live(kind="typing", turn=turn.id, address=turn.address))

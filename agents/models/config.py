@@ -35,6 +35,11 @@ class ModelSettings(Closed):
     access_key_id: SecretStr = SecretStr("")
     secret_access_key: SecretStr = SecretStr("")
 
+    @property
+    def transcribes(self) -> bool:
+        """Whether its provider can write down what is said."""
+        return self.provider in ("demo", "openai")
+
     @field_validator("base_url")
     @classmethod
     def _is_a_url(cls, url: str | None) -> str | None:

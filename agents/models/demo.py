@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, cast
@@ -16,7 +17,7 @@ import msgspec
 from agents.models.tokens import most
 from hub.errors import ModelUnavailable, RequestError
 from hub.message import Address
-from hub.model import Chunk, Completion, ToolCall, Usage
+from hub.model import Chunk, Completion, Embeddings, Recording, ToolCall, Transcript, Usage
 
 _MOST = 100_000
 _BREATH = 100
@@ -24,8 +25,11 @@ _BREATH = 100
 _LONGEST = 1_000_000
 _REMEMBERED = 1000
 _PIECE = re.compile(r"\s*\S+\s*")
+_DIMENSIONS = 32
 _NAME = re.compile(r"\A[^\n:]{1,100}: ")
 """What the view puts before a text that was said in a group."""
+_VOICE = "[voice] "
+"""What stands before a voice message that was written down."""
 
 
 class Demo:
@@ -55,6 +59,20 @@ class Demo:
             elif number % _BREATH == 0:
                 await asyncio.sleep(0)
         yield Chunk(text="" if request.stream else text, finish=finish, usage=_usage(request, text))
+
+    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
+        """Vectors that are the closer the more words two texts share."""
+        size = dimensions or _DIMENSIONS
+        words = sum(len(text.split()) for text in texts)
+        return Embeddings(vectors=tuple(_vector(text, size) for text in texts), usage=Usage(prompt=words))
+
+    async def transcribe(self, recording: Recording) -> Transcript:
+        """What a recording says if its bytes are a text, else how long it is."""
+        try:
+            text = recording.content.decode()
+        except UnicodeDecodeError:
+            text = f"a recording of {len(recording.content)} bytes"
+        return Transcript(text=text, usage=Usage(completion=len(text.split())))
 
     async def close(self) -> None:
         """Hold nothing."""
@@ -100,7 +118,7 @@ class _Ask:
 
 def _answer(request: Completion, failures: _Failures) -> _Answer:
     said = next((_text(message) for message in reversed(request.messages) if message.get("role") == "user"), "")
-    for text in (said, _NAME.sub("", said)):
+    for text in (said, _NAME.sub("", said), said.removeprefix(_VOICE)):
         for pattern, reply in _SCRIPT:
             if line := re.fullmatch(pattern, text.strip(), re.IGNORECASE | re.DOTALL):
                 return reply(_Ask(request=request, line=line, failures=failures))
@@ -212,6 +230,15 @@ def _limited(text: str, params: dict[str, Any], max_output: int | None) -> tuple
     if limit is None or len(pieces) <= limit:
         return text, "stop"
     return "".join(pieces[:limit]).rstrip(), "length"
+
+
+def _vector(text: str, size: int) -> tuple[float, ...]:
+    """Its words, each counted at a place of its own, as a vector of length 1."""
+    counts = [0.0] * size
+    for word in text.casefold().split() or [""]:
+        counts[int.from_bytes(hashlib.sha256(word.encode()).digest()[:8]) % size] += 1.0
+    length = math.hypot(*counts)
+    return tuple(each / length for each in counts)
 
 
 def _usage(request: Completion, answer: str) -> Usage:

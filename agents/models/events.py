@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -10,7 +11,7 @@ import msgspec
 
 from agents.models.tokens import estimate
 from hub.errors import ModelError, ModelRefused, ModelUnavailable
-from hub.model import Chunk, Completion, ToolCall, Usage
+from hub.model import Chunk, Completion, Embeddings, ToolCall, Usage
 
 _PASSING = (408, 409, 429)
 """Of the 4xx, those that another try may mend."""
@@ -211,6 +212,36 @@ def _thoughts(part: _Part) -> str:
     if isinstance(part.thinking, list):
         return "".join(each.text or "" for each in part.thinking)
     return part.thinking or ""
+
+
+class _Vector(_Wire):
+    embedding: tuple[float, ...]
+    index: int = 0
+
+
+class _Vectors(_Wire):
+    data: list[_Vector]
+    usage: _Usage | None = None
+
+
+_VECTORS = msgspec.json.Decoder(_Vectors)
+
+
+def embeddings(data: bytes, model: str, texts: Sequence[str]) -> Embeddings:
+    """The vectors of `texts`."""
+    try:
+        answer = _VECTORS.decode(data)
+    except msgspec.DecodeError as error:
+        raise ModelUnavailable(f"The model '{model}' sent something that is no list of vectors ({error}).") from error
+    if len(answer.data) != len(texts):
+        raise ModelUnavailable(f"The model '{model}' sent {len(answer.data)} vectors for {len(texts)} texts.")
+    vectors = sorted(answer.data, key=lambda each: each.index)
+    usage = (answer.usage and _counted(answer.usage)) or estimate(_as_request(texts), "")
+    return Embeddings(vectors=tuple(each.embedding for each in vectors), usage=usage)
+
+
+def _as_request(texts: Sequence[str]) -> Completion:
+    return Completion(messages=[{"role": "user", "content": text} for text in texts])
 
 
 class _Calls:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from agents.models.events import Reader, refusal, whole
+from agents.models.events import Reader, embeddings, refusal, whole
 from agents.models.patience import Patience
 from agents.models.tokens import most
 from hub.errors import ModelError, ModelUnavailable
 from hub.message import Value
-from hub.model import Chunk, Completion
+from hub.model import Chunk, Completion, Embeddings, Recording, Transcript, Usage
 from hub.retry import delay
 
 if TYPE_CHECKING:  # the SDK is imported when a model is made: it costs half a second and 50 MB
@@ -32,6 +32,9 @@ _LONGEST_WAIT = 30.0
 """Seconds; whoever asks us to wait longer is not asked again."""
 _DRAIN = 0.1
 _CONNECTIONS = 10_000
+_AUDIO = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
+_ENDINGS = {kind: kind for kind in _AUDIO} | {"mpeg": "mp3", "mp4": "m4a", "aac": "m4a", "opus": "ogg"}
+"""Of the kinds of audio/..., as servers know them."""
 _SHORTEST_KEY = 8
 """A key shorter than this is a placeholder, and may be a word of any sentence."""
 
@@ -104,6 +107,16 @@ class OpenAI:
         finally:
             await answer.close()
 
+    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
+        """The vectors of some texts."""
+        body = {"model": self.model, "input": texts, "encoding_format": "float"}
+        body |= {} if dimensions is None else {"dimensions": dimensions}
+        return await self._persistently(lambda: self._embeddings(body, texts))
+
+    async def transcribe(self, recording: Recording) -> Transcript:
+        """What is said in a recording."""
+        return await self._persistently(lambda: self._transcript(recording))
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._client.close()
@@ -123,13 +136,31 @@ class OpenAI:
         raise AssertionError
 
     async def _whole(self, request: Completion) -> Chunk:
-        async with asyncio.timeout(self._timeouts.whole), aclosing(await self._send(request)) as response:
-            return whole(await response.aread(), self.model, request)
+        async with asyncio.timeout(self._timeouts.whole):
+            return whole(await self._read("/chat/completions", self._body(request)), self.model, request)
+
+    async def _embeddings(self, body: dict[str, Any], texts: Sequence[str]) -> Embeddings:
+        async with asyncio.timeout(self._timeouts.whole):
+            return embeddings(await self._read("/embeddings", body), self.model, texts)
+
+    async def _transcript(self, recording: Recording) -> Transcript:
+        hints = {"language": recording.language, "prompt": recording.prompt}
+        async with asyncio.timeout(self._timeouts.whole):
+            said = await self._client.audio.transcriptions.create(
+                model=self.model,
+                file=(_audio_name(recording), recording.content, recording.media_type),
+                extra_body={name: hint for name, hint in hints.items() if hint},
+            )
+        used = said.usage
+        if used is None or used.type != "tokens":
+            return Transcript(text=said.text)
+        return Transcript(text=said.text, usage=Usage(prompt=used.input_tokens, completion=used.output_tokens))
 
     async def _begin(self, request: Completion) -> _Answer:
         """An answer of which the first token is there."""
         async with AsyncExitStack() as opened, asyncio.timeout(self._timeouts.first):
-            response = await opened.enter_async_context(aclosing(await self._send(request)))
+            sent = await self._send("/chat/completions", self._body(request))
+            response = await opened.enter_async_context(aclosing(sent))
             reader, reads, first = Reader(self.model, request), response.aiter_bytes(), list[Chunk]()
             while not reader.began and not reader.done and (data := await anext(reads, b"")):
                 first += reader.feed(data)
@@ -138,13 +169,15 @@ class OpenAI:
             patience = Patience(self._timeouts.idle)
             return _Answer(reader=reader, first=first, reads=reads, patience=patience, opened=opened.pop_all())
 
-    async def _send(self, request: Completion) -> httpx2.Response:
+    async def _read(self, path: str, body: dict[str, Any]) -> bytes:
+        async with aclosing(await self._send(path, body)) as response:
+            return await response.aread()
+
+    async def _send(self, path: str, body: dict[str, Any]) -> httpx2.Response:
         """The answer, of which only the head was read."""
         # `chat.completions.create` would walk through the request first, and that costs more than to send it.
-        body = msgspec.json.encode(self._body(request))
-        stream = await self._client.post(
-            "/chat/completions", cast_to=object, content=body, stream=True, stream_cls=self._stream
-        )
+        content = msgspec.json.encode(body)
+        stream = await self._client.post(path, cast_to=object, content=content, stream=True, stream_cls=self._stream)
         return stream.response
 
     def _body(self, request: Completion) -> dict[str, Any]:
@@ -220,6 +253,15 @@ class _Answer:
     async def close(self) -> None:
         self.patience.stop()
         await self.opened.aclose()
+
+
+def _audio_name(recording: Recording) -> str:
+    """A name with an ending that servers know: they tell by it what is in the file."""
+    stem, dot, ending = recording.name.rpartition(".")
+    if dot and ending.lower() in _AUDIO:
+        return recording.name
+    kind = recording.media_type.partition(";")[0].removeprefix("audio/").removeprefix("x-").lower()
+    return f"{stem or ending or 'recording'}.{_ENDINGS.get(kind, 'ogg')}"
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

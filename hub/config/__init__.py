@@ -50,7 +50,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     problems = [*document.problems, *overrides.problems]
     config, wrong = _whole(tree, document.tree, references, {"models": models, "agents": agents, "channels": channels})
     problems += [*references.problems, *entries.problems, *wrong]
-    problems += check_names(entries, agents, channels)
+    problems += check_names(entries, models, agents, channels)
     problems += check_whole(config) if config else []
     if config is None or problems:
         raise ConfigError(Origins(path=path, lines=document.lines, variables=overrides.variables).tell(problems))

@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Iterator
 
 from agents.config import AgentSettings
+from agents.models.config import ModelSettings
 from agents.tools import TOOLS
 from channels.config import ChannelSettings
 from hub.config.entries import Entries, Name
@@ -15,25 +16,35 @@ from hub.config.tree import Key
 
 
 def check_names(
-    entries: Entries, agents: dict[str, AgentSettings], channels: dict[str, ChannelSettings]
+    entries: Entries,
+    models: dict[str, ModelSettings],
+    agents: dict[str, AgentSettings],
+    channels: dict[str, ChannelSettings],
 ) -> Iterator[Problem]:
     """What enabled entries name must be there and enabled; agents and models share one name space."""
     for name in entries.written["agents"].keys() & entries.written["models"].keys():
         yield Problem(("agents", name), "is also the name of a model; agents and models share one name space")
     for name, agent in agents.items():
         if agent.enabled:
-            yield from _models_of(entries, name, agent)
+            yield from _models_of(entries, models, name, agent)
             yield from _tools_of(name, agent)
     for name, channel in channels.items():
         if channel.enabled:
             yield from _agents_of(entries, name, channel)
 
 
-def _models_of(entries: Entries, name: str, agent: AgentSettings) -> Iterator[Problem]:
+def _models_of(
+    entries: Entries, models: dict[str, ModelSettings], name: str, agent: AgentSettings
+) -> Iterator[Problem]:
     if agent.model:
         yield from _named(entries, "models", agent.model, ("agents", name, "model"))
-    for model in agent.fallback:
-        yield from _named(entries, "models", model, ("agents", name, "fallback"))
+    for other in agent.fallback:
+        yield from _named(entries, "models", other, ("agents", name, "fallback"))
+    if agent.transcribe:
+        key = ("agents", name, "transcribe")
+        yield from _named(entries, "models", agent.transcribe, key)
+        if (model := models.get(agent.transcribe)) and not model.transcribes:
+            yield Problem(key, f"the provider '{model.provider}' cannot transcribe; 'openai' can")
 
 
 def _tools_of(name: str, agent: AgentSettings) -> Iterator[Problem]:

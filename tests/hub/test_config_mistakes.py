@@ -136,6 +136,14 @@ MISTAKES = [
         "config.yaml:2: agents.a.fallback: there is no model 'x'; known: demo",
     ),
     (
+        MODEL + "agents: {a: {model: demo, transcribe: x}}",
+        "config.yaml:2: agents.a.transcribe: there is no model 'x'; known: demo",
+    ),
+    (
+        "models: {c: {provider: anthropic, api_key: k, model: m}}\nagents: {a: {model: c, transcribe: c}}",
+        "config.yaml:2: agents.a.transcribe: the provider 'anthropic' cannot transcribe; 'openai' can",
+    ),
+    (
         "models: {off: {enabled: false, provider: demo}}\nagents: {a: {model: off}}",
         "config.yaml:2: agents.a.model: the model 'off' is disabled; known: none",
     ),

@@ -6,7 +6,8 @@
         ...
         assert upstream.requests[0].body["model"] == "gpt-test"
 
-Without a script it answers "You said: <last user text>". Serves chat completions, embeddings and models.
+Without a script it answers "You said: <last user text>". Serves chat completions, embeddings,
+transcriptions and models.
 As a process: `python -m tests.platforms.openai --port 0`, which prints its base URL on the first line.
 """
 
@@ -163,6 +164,7 @@ class Upstream:
         self._routes: dict[tuple[str, str], Callable[[web.BaseRequest, Request], Awaitable[web.StreamResponse]]] = {
             ("POST", "/v1/chat/completions"): self._chat,
             ("POST", "/v1/embeddings"): self._embeddings,
+            ("POST", "/v1/audio/transcriptions"): self._transcription,
             ("GET", "/v1/models"): self._models,
         }
 
@@ -207,12 +209,12 @@ class Upstream:
         route = self._routes.get((http.method, http.path))
         if route is None:
             return _failure(fail(404, f"Unknown request URL: {http.method} {http.path}"))
-        raw = await http.read()
+        body = await _body(http)
         request = Request(
             method=http.method,
             path=http.path,
             headers={name.lower(): value for name, value in http.headers.items()} if self.record else {},
-            body=msgspec.json.decode(raw, type=dict[str, Any]) if raw else {},
+            body=body,
         )
         self._note(self.requests, request)
         try:
@@ -306,9 +308,33 @@ class Upstream:
         usage = {"prompt_tokens": words, "total_tokens": words}
         return _json({"object": "list", "data": data, "model": request.body.get("model"), "usage": usage})
 
+    async def _transcription(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
+        """A text that is sent as audio is what it says; without a script, else the script's text."""
+        step = self._steps.popleft() if self._steps else say(request.body["file"]["content"].decode(errors="replace"))
+        if callable(step):
+            step = step(request)
+        if isinstance(step, Failure):
+            return _failure(step)
+        said = step if isinstance(step, str) else "".join(step.text)
+        usage = {"type": "tokens", "input_tokens": 7, "output_tokens": len(said.split()), "total_tokens": 7}
+        return _json({"text": said, "usage": usage})
+
     async def _models(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
         data = [{"id": name, "object": "model", "created": _CREATED, "owned_by": "tests"} for name in self.models]
         return _json({"object": "list", "data": data})
+
+
+async def _body(http: web.BaseRequest) -> dict[str, Any]:
+    """The body as JSON, or the fields of a form; a file is its name, type and content."""
+    if not http.content_type.startswith("multipart/"):
+        raw = await http.read()
+        return msgspec.json.decode(raw, type=dict[str, Any]) if raw else {}
+    fields: dict[str, Any] = {}
+    for name, value in (await http.post()).items():
+        if isinstance(value, web.FileField):
+            value = {"name": value.filename, "type": value.content_type, "content": value.file.read()}  # noqa: PLW2901
+        fields[name] = value
+    return fields
 
 
 async def _paced(answer: Answer, frames: Iterator[tuple[bytes, bool]]) -> AsyncIterator[bytes]:

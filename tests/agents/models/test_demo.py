@@ -1,6 +1,7 @@
 """The demo model speaks its script."""
 
 import asyncio
+import math
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 
 from agents.models.demo import Demo
 from hub.errors import ModelUnavailable
-from hub.model import Completion, Usage
+from hub.model import Completion, Recording, Usage
 from tests.contracts.model import TOOLS, WORDS, ModelLaws, answer, ask, text_of
 
 
@@ -219,3 +220,27 @@ class TestParameters:
 
     async def test_no_stop_is_no_stop(self) -> None:
         assert await say("count to 3", stop=None, max_tokens=None) == "1 2 3"
+
+
+class TestOtherAbilities:
+    async def test_texts_that_share_words_are_close(self) -> None:
+        said = await Demo().embed(["the red house", "The red car", "quick brown fox"])
+        red, car, fox = said.vectors
+        assert sum(a * b for a, b in zip(red, car, strict=True)) > sum(a * b for a, b in zip(red, fox, strict=True))
+        assert (len(red), said.usage) == (32, Usage(prompt=9))
+        assert (await Demo().embed(["the red house"])).vectors == (red,)
+        assert math.hypot(*(await Demo().embed([""], 3)).vectors[0]) == 1.0
+
+    @pytest.mark.parametrize(
+        ("content", "text"), [(b"count to 3", "count to 3"), (b"OggS\xff\xfe", "a recording of 6 bytes")]
+    )
+    async def test_a_recording_of_text_says_the_text(self, content: bytes, text: str) -> None:
+        said = await Demo().transcribe(Recording(name="voice.ogg", media_type="audio/ogg", content=content))
+        assert said.text == text
+
+    async def test_a_voice_message_may_speak_the_script(self) -> None:
+        assert await say("[voice] count to 3") == "1 2 3"
+
+    async def test_max_output_bounds_every_answer(self) -> None:
+        chunks = await answer(Demo(max_output=2), ask("count to 9", max_tokens=5))
+        assert (text_of(chunks).strip(), chunks[-1].finish) == ("1 2", "length")

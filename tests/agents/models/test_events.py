@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.models.events import Reader, whole
-from hub.model import Chunk, Completion, Usage
+from agents.models.events import Reader, embeddings, whole
+from hub.errors import ModelUnavailable
+from hub.model import Chunk, Completion, Embeddings, Usage
 
 REQUEST = Completion(messages=[{"role": "user", "content": "hi"}])
 THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm. "}]}
@@ -74,3 +75,19 @@ def test_usage_that_grows_with_each_chunk_is_the_last_one() -> None:
 def test_thoughts_count_where_a_server_counts_nothing() -> None:
     chunks = read({"choices": [{"delta": {"content": "1234", "reasoning": "5678"}}]})
     assert chunks[-1].usage == Usage(prompt=1, completion=2, estimated=True)
+
+
+def test_vectors_come_in_the_order_of_the_texts() -> None:
+    answer = {"data": [{"index": 1, "embedding": [2]}, {"index": 0, "embedding": [1.5]}]}
+    assert embeddings(msgspec.json.encode(answer), "m", ["a", "b"]) == Embeddings(
+        vectors=((1.5,), (2.0,)), usage=Usage(prompt=2, estimated=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [({"data": []}, "0 vectors for 1 texts"), ({"data": [{"embedding": "AAAA"}]}, "no list of vectors")],
+)
+def test_vectors_that_are_none_are_an_error(answer: dict[str, Any], said: str) -> None:
+    with pytest.raises(ModelUnavailable, match=said):
+        embeddings(msgspec.json.encode(answer), "m", ["a"])

@@ -13,7 +13,7 @@ import pytest
 
 from agents.models.openai import OpenAI, Timeouts
 from hub.errors import ModelError, ModelRefused, ModelUnavailable
-from hub.model import Chunk, Completion, Usage
+from hub.model import Chunk, Completion, Recording, Transcript, Usage
 from tests.contracts.model import TOOLS, WORDS, ModelLaws, answer, ask, text_of
 from tests.platforms import openai as platform
 from tests.platforms.openai import Answer, Call, Failure, Upstream, call, fail, say
@@ -383,3 +383,58 @@ agents.models.openai.OpenAI(model="m")
 assert "openai" in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+class TestEmbeddings:
+    async def test_each_text_has_its_vector(self, upstream: Upstream, model: OpenAI) -> None:
+        both = await model.embed(["one", "two words"], 4)
+        assert upstream.requests[0].body == {
+            "model": "gpt-test",
+            "input": ["one", "two words"],
+            "encoding_format": "float",
+            "dimensions": 4,
+        }
+        assert both.usage == Usage(prompt=3)
+        assert [len(vector) for vector in both.vectors] == [4, 4]
+        [alone] = (await model.embed(["two words"], 4)).vectors
+        assert alone == both.vectors[1]
+
+    async def test_without_a_wish_the_model_has_its_own_length(self, upstream: Upstream, model: OpenAI) -> None:
+        [vector] = (await model.embed(["one"])).vectors
+        assert "dimensions" not in upstream.requests[0].body
+        assert len(vector) == 8
+
+
+class TestTranscripts:
+    async def test_a_recording_is_written_down(self, upstream: Upstream, model: OpenAI, naps: Naps) -> None:
+        upstream.script(fail(503), "good morning")
+        said = Recording(name="voice.ogg", media_type="audio/ogg", content=b"\0OggS", language="en", prompt="bothub")
+        assert await model.transcribe(said) == Transcript(text="good morning", usage=Usage(prompt=7, completion=2))
+        assert upstream.requests[1].body == {
+            "model": "gpt-test",
+            "file": {"name": "voice.ogg", "type": "audio/ogg", "content": b"\0OggS"},
+            "language": "en",
+            "prompt": "bothub",
+        }
+        assert len(naps.seconds) == 1
+
+    @pytest.mark.parametrize(
+        ("name", "media_type", "sent"),
+        [
+            ("a.MP3", "audio/mpeg", "a.MP3"),
+            ("audio.opus", "audio/opus", "audio.ogg"),
+            ("voice", "audio/mp4", "voice.m4a"),
+            ("sound", "audio/x-wav; rate=8000", "sound.wav"),
+            ("", "audio/strange", "recording.ogg"),
+        ],
+    )
+    async def test_its_name_says_what_it_is(
+        self, upstream: Upstream, model: OpenAI, name: str, media_type: str, sent: str
+    ) -> None:
+        await model.transcribe(Recording(name=name, media_type=media_type, content=b"hi"))
+        assert upstream.requests[0].body["file"]["name"] == sent
+
+    async def test_a_server_that_cannot_is_a_refusal(self, upstream: Upstream, model: OpenAI) -> None:
+        upstream.script(fail(404, "no such model"))
+        with pytest.raises(ModelRefused, match="no such model"):
+            await model.transcribe(Recording(name="a.mp3", media_type="audio/mpeg", content=b"hi"))

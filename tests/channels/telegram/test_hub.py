@@ -16,6 +16,7 @@ from openai import AsyncOpenAI
 from hub.files import FileStore
 from hub.message import File
 from tests.e2e.hub import HubProcess, demo_config, telegram_channel
+from tests.platforms.openai import Upstream, fail
 from tests.platforms.telegram import GROUP, PRIVATE, SUPERGROUP, TELEGRAM_LIMITS, TelegramServer
 from tests.platforms.telegram.text import units
 
@@ -132,6 +133,24 @@ async def test_an_album_with_a_caption_is_one_turn_and_its_files_are_kept(
             file = await files.keep("", "", content)
             assert await files.read(File(ref=file.ref, name="", media_type="", size=3)) == content
     assert len(telegram.sent()) == 1
+
+
+async def test_a_voice_message_is_written_down_and_answered(tmp_path: Path, telegram: TelegramServer) -> None:
+    async with Upstream() as upstream:
+        config = config_of(telegram)
+        config["models"]["whisper"] = {"provider": "openai", "base_url": upstream.base_url, "model": "whisper-1"}
+        config["agents"]["assistant"]["transcribe"] = "whisper"
+        upstream.script("count to 3", fail(400, "no speech"))
+        async with HubProcess(tmp_path, config):
+            telegram.say_media("voice", b"\0OggS", "voice.oga")
+            await telegram.wait_text("1 2 3", timeout=30)
+            telegram.say_media("voice", b"\0OggS again", "voice.oga")
+            await telegram.wait_text("You said: [voice] (voice.ogg: could not be transcribed)")
+            telegram.say("what did I say")
+            await telegram.wait_for(lambda: any("[voice] count to 3" in sent["text"] for sent in telegram.sent()))
+        recording = upstream.requests[0].body["file"]
+    assert recording == {"name": "voice.ogg", "type": "audio/ogg", "content": b"\0OggS"}
+    assert len(upstream.requests) == 2
 
 
 async def test_a_group_that_becomes_a_supergroup_is_answered_there(tmp_path: Path, telegram: TelegramServer) -> None:
