@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from agents.models.tokens import estimate
-from agents.tools import Tool, failure, schema
+from agents.tools import STAY_SILENT, Tool, failure, schema
 from hub.agent import Reply, Step, Turn
 from hub.errors import LeaseLost, ModelError, RequestError, StoreUnavailable
 from hub.message import Value
@@ -73,6 +73,8 @@ class Runner:
         view = await turn.view()
         earlier = _finished(view)
         spoke, step, tokens = any(earlier), len(earlier), 0
+        if self._is_silenced(view):
+            return Reply(silent=True)
         while True:
             step += 1
             last = self.limits.reached(step, tokens)
@@ -90,8 +92,16 @@ class Runner:
             finished = Step(text=said.text, calls=calls, results=results, usage=said.usage, model=said.model)
             await turn.checkpoint(finished)
             view += _as_messages(finished)
+            if self._is_silenced(view):
+                return Reply(silent=True)
             spoke = spoke or bool(said.text)
             tokens += said.usage.prompt + said.usage.completion
+
+    def _is_silenced(self, view: list[dict[str, Any]]) -> bool:
+        """Whether the newest step ended the turn without a message."""
+        newest = next(message for message in reversed(view) if message.get("role") != "tool")
+        names = [call["function"]["name"] for call in newest.get("tool_calls") or ()]
+        return STAY_SILENT in names and STAY_SILENT in self._tools
 
     async def _ask(self, turn: Turn, view: list[dict[str, Any]], said: _Said, deadline: float, *, tools: bool) -> bool:
         """One call of the model; False when time ran out before its end."""

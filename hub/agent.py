@@ -33,6 +33,8 @@ class Reply(Value, frozen=True, kw_only=True):
     usage: Usage = Usage()
     model: str = ""
     parts: tuple[Part, ...] = ()
+    silent: bool = False
+    """Say nothing at all, also not what was said in the turn's steps."""
 
 
 class Receipt(Value, frozen=True, kw_only=True):

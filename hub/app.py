@@ -13,11 +13,11 @@ from functools import partial
 import structlog
 
 import channels
+from agents import tools
 from agents.models.config import ModelSettings
 from agents.models.fallback import Fallback
 from agents.models.tokens import estimate
 from agents.runner import Limits, Runner, prepare
-from agents.tools import TOOLS
 from api.app import create_app
 from api.ports import Hub, Named, Readiness
 from api.serve import listen
@@ -101,7 +101,7 @@ class Engine:
             model=self._model_of(agent),
             model_name=agent.model,
             system_prompt=agent.system_prompt,
-            tools=[TOOLS[tool]() for tool in agent.tools],
+            tools=[tools.make(tool) for tool in agent.tools],
             params=agent.params,
             limits=Limits(steps=agent.limits.steps, seconds=agent.limits.seconds, tokens=agent.limits.tokens),
         )

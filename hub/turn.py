@@ -148,7 +148,8 @@ class RunningTurn:
         """Send a message to any chat the agent may post to."""
         address = self._persona.posts.channels.resolve(address)
         if not self._may_post(address):
-            log.warning("post refused", turn=self.id, target=str(address), agent=self._persona.name)
+            names = {"message": self.messages[-1].id, "turn": self.id, "target": str(address)}
+            log.warning("post refused", agent=self._persona.name, **names)
             raise Forbidden(f"'{self._persona.name}' may not post to {address} from here.")
         delivery = Delivery(
             id=f"{self.id}.{len(self.steps)}.{key}",
@@ -192,6 +193,8 @@ class RunningTurn:
         """Take over the agent's last words."""
         self._meter(reply.usage, reply.model)
         self._say(reply.text)
+        if reply.silent:
+            self._said = []
 
     def _say(self, text: str) -> None:
         """The text of a step is complete."""

@@ -8,6 +8,9 @@ import msgspec
 
 from hub.agent import Turn
 
+STAY_SILENT = "stay_silent"
+"""The tool after which the runner ends the turn without a message."""
+
 
 class Tool(Protocol):
     """Something the hub does when a model asks for it."""

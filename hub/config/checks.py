@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 
+from agents import tools
 from agents.config import AgentSettings
 from agents.models.config import ModelSettings
-from agents.tools import TOOLS
 from channels.config import ChannelSettings
 from hub.config.entries import Entries, Name
 from hub.config.problems import Problem, guess
@@ -48,9 +48,18 @@ def _models_of(
 
 
 def _tools_of(name: str, agent: AgentSettings) -> Iterator[Problem]:
+    wrong, called = list[str](), list[str]()
     for tool in agent.tools:
-        if tool not in TOOLS:
-            yield Problem(("agents", name, "tools"), f"there is no tool '{tool}'; {guess(tool, list(TOOLS))}")
+        if ":" not in tool and tool not in tools.names():
+            wrong.append(f"there is no tool '{tool}'; {guess(tool, tools.names())}")
+            continue
+        try:
+            called.append(tools.make(tool).name)
+        except tools.Unusable as error:
+            wrong.append(f"'{tool}' {error}")
+    wrong += [f"more than one tool is called '{twice}'" for twice in sorted(set(called)) if called.count(twice) > 1]
+    if wrong:
+        yield Problem(("agents", name, "tools"), "; ".join(wrong))
 
 
 def _agents_of(entries: Entries, name: str, channel: ChannelSettings) -> Iterator[Problem]:

@@ -10,7 +10,9 @@ import pytest
 
 from agents.models.demo import Demo
 from agents.runner import Limits, Runner, prepare
-from agents.tools import MessageTool, Tool
+from agents.tools import Tool
+from agents.tools.message import MessageTool
+from agents.tools.silent import SilentTool
 from hub.agent import Agent, Reply
 from hub.errors import Forbidden, LeaseLost, ModelUnavailable
 from hub.model import Chunk, Completion, Model, ToolCall, Usage
@@ -204,6 +206,35 @@ class TestSteps:
         reply = await runner(Demo(), MessageTool()).answer(turn)
         assert [str(post.address) for post in turn.posts] == ["news:9"]
         assert reply.text == "The post to news:9 is delivered."
+
+
+class TestStaySilent:
+    async def test_it_ends_the_turn_without_a_message(self) -> None:
+        turn = FakeTurn()
+        model = ScriptedModel(calls(("stay_silent", "{}"), text="Let me see."))
+        assert await runner(model, SilentTool()).answer(turn) == Reply(silent=True)
+        assert len(model.requests) == len(turn.steps) == 1
+
+    async def test_a_turn_that_was_cut_off_after_it_stays_silent(self) -> None:
+        turn = FakeTurn()
+        await runner(ScriptedModel(calls(("stay_silent", "{}"))), SilentTool()).answer(turn)
+        model = ScriptedModel()
+        assert await runner(model, SilentTool()).answer(turn) == Reply(silent=True)
+        assert model.requests == []
+
+    async def test_who_has_not_the_tool_cannot_use_it(self) -> None:
+        reply = await runner(ScriptedModel(calls(("stay_silent", "{}"))), MessageTool()).answer(FakeTurn())
+        assert (reply.silent, reply.text) == (False, "done")
+
+    async def test_the_turn_after_it_is_answered(self) -> None:
+        turn = FakeTurn("and now?")
+        asked = {"id": "c", "type": "function", "function": {"name": "stay_silent", "arguments": "{}"}}
+        turn.history = [
+            {"role": "user", "content": "hi all"},
+            {"role": "assistant", "content": None, "tool_calls": [asked]},
+            {"role": "tool", "tool_call_id": "c", "content": "{}"},
+        ]
+        assert (await runner(ScriptedModel(), SilentTool()).answer(turn)).text == "done"
 
 
 class TestToolFailures:

@@ -430,6 +430,23 @@ async def test_an_agent_may_stay_silent_in_a_chat(engine: Engine, text: str) -> 
     assert record.status == "completed"
 
 
+async def test_silence_takes_back_what_the_steps_had_shown(engine: Engine) -> None:
+    async def play(turn: Turn) -> Reply:
+        turn.emit("Let me see.")
+        await turn.checkpoint(Step(text="Let me see."))
+        return Reply(silent=True)
+
+    async with running(worker_of(engine, handler_of(engine, play)), engine):
+        await say(engine, message("m"), message("h", address=ASKER))
+        assert await engine.outcome(BOT, "m") == ("silent", "stay_silent")
+        assert await engine.outcome(BOT, "h") == ("answered", None)
+    closing = await reply_to(engine, "m")
+    assert closing is not None
+    assert closing.closes
+    assert closing.parts == ()
+    assert (await turn_of(engine, "h")).response == ""
+
+
 async def test_a_program_gets_an_empty_answer_as_an_answer(engine: Engine) -> None:
     await say(engine, message("m", address=ASKER))
     async with running(worker_of(engine, handler_of(engine, replies(""))), engine):
@@ -547,7 +564,8 @@ async def test_who_may_post_where(
             await engine.outcome(BOT, "m")
     assert [type(answer) for answer in answers] == [type(None) if allowed else Forbidden]
     refusals = [entry for entry in logs if entry["event"] == "post refused"]
-    assert [entry["target"] for entry in refusals] == ([] if allowed else [str(target)])
+    named = [(entry["message"], entry["turn"], entry["target"]) for entry in refusals]
+    assert named == ([] if allowed else [("m", "m", str(target))])
 
 
 async def posted(engine: Engine, post: asyncio.Task[Receipt]) -> bool:

@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.tools import TOOLS, MessageTool
+from agents.tools import make
+from agents.tools.message import MessageTool
 from hub.errors import Forbidden
 from hub.message import Button, Text
 from tests.agents.fake_turn import API_CONVERSATION, CHAT, FakeTurn
@@ -103,7 +104,6 @@ class TestResult:
 
 
 def test_only_what_works_is_offered() -> None:
-    assert set(TOOLS) == {"message"}
-    tool = TOOLS["message"]()
+    tool = make("message")
     assert tool.name == "message"
     assert set(tool.parameters["properties"]) == {"content", "channel", "chat_id", "thread_id", "buttons"}
