@@ -13,7 +13,7 @@ import structlog
 from agents.models.tokens import estimate
 from agents.tools import STAY_SILENT, Tool, failure, schema
 from hub.agent import Reply, Step, Turn
-from hub.errors import LeaseLost, ModelError, RequestError, StoreUnavailable
+from hub.errors import HubError, LeaseLost, ModelError, StoreUnavailable
 from hub.message import Value
 from hub.model import Chunk, Completion, Model, ToolCall, Usage, answering
 
@@ -148,7 +148,7 @@ class Runner:
             raise
         except msgspec.DecodeError as error:  # also a ValidationError, of the tool's own
             return failure(f"The arguments of '{call.name}' are wrong: {error}.")
-        except RequestError as error:
+        except HubError as error:  # its text is a sentence
             return failure(str(error))
         except TimeoutError:
             return failure(f"The tool '{call.name}' took too long and was stopped; what it began may have happened.")

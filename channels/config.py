@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from hub.channel import COMMANDS
 
 CLOSED = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
 """Unknown keys are refused; ids may be written as numbers; errors never quote what was given."""
@@ -58,6 +60,50 @@ class Rate(Closed):
     per_day: int | None = Field(default=None, ge=1)
 
 
+Who = Literal["everyone", "allowlist", "off"] | frozenset[str]
+
+
+def _who(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "everyone" if value else "off"
+    if isinstance(value, list | tuple | frozenset):
+        ids: list[Any] = [*value]
+        if all(isinstance(one, str | int) and not isinstance(one, bool) for one in ids):
+            return frozenset(map(str, ids))
+    elif value in ("everyone", "allowlist", "off"):
+        return value
+    raise ValueError("must be everyone, allowlist, off, or a list of the ids of people")
+
+
+Named = Annotated[Who, BeforeValidator(_who)]
+
+
+class Commands(Closed):
+    """Who may use each command, of those who may talk to the bot."""
+
+    new: Named = "everyone"
+    stop: Named = "everyone"
+    status: Named = "everyone"
+    help: Named = "everyone"
+    pair: Named = "everyone"
+
+    def who(self) -> Mapping[str, Who]:
+        """By the names of the commands."""
+        return {name: getattr(self, name) for name in COMMANDS}
+
+    def menu(self) -> Mapping[str, str]:
+        """The commands that somebody may use, with the words for a platform's menu."""
+        return {name: words for name, words in COMMANDS.items() if getattr(self, name) != "off"}
+
+
+def _commands(value: Any) -> Any:
+    if isinstance(value, bool):
+        return dict.fromkeys(COMMANDS, value)
+    if isinstance(value, dict | Commands):
+        return cast(Any, value)
+    raise ValueError("must be true, false, or who may use which command, such as {new: [123], stop: off}")
+
+
 class ChannelSettings(Closed):
     """One channel of config.yaml."""
 
@@ -74,7 +120,7 @@ class ChannelSettings(Closed):
     rate: Rate = Rate()
     bots: Literal["ignore", "allow"] = "ignore"
     preview: bool = True
-    commands: bool = True
+    commands: Annotated[Commands, BeforeValidator(_commands)] = Commands()
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """What keeps an enabled channel from running: a key and what is wrong with it."""

@@ -16,6 +16,8 @@ from hub.store.tables import pairings
 
 Direct = Literal["pairing", "allowlist", "open", "off"]
 Groups = Literal["mention", "listen", "open", "off"]
+Who = Literal["everyone", "allowlist", "off"] | frozenset[str]
+"""Who may use a command: everyone who may talk to the bot, those in `allow`, nobody, or people by their ids."""
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """Without I, O, 0 and 1, which look alike."""
 CODE_LENGTH = 8
@@ -40,13 +42,31 @@ class Rules:
     groups: Groups = "mention"
     allow: frozenset[str] = frozenset()
     chats: Mapping[str, Chat] = field(default_factory=dict[str, Chat])
-    commands: bool = True
+    commands: Mapping[str, Who] = field(default_factory=dict[str, Who])
+    """Who may use which command; one that is not here is everyone's."""
+    bots: bool = False
     per_minute: int | None = None
     per_day: int | None = None
 
     def agent_for(self, message: Message) -> str:
         chat = self.chats.get(message.address.chat_id)
         return (chat.agent if chat is not None else None) or self.agent
+
+    def has(self, command: str) -> bool:
+        """Whether anybody may use a command."""
+        return self.commands.get(command) != "off"
+
+    def may_use(self, command: str, sender: str) -> bool:
+        """Whether somebody who may talk to the bot may use a command."""
+        match self.commands.get(command, "everyone"):
+            case "everyone":
+                return True
+            case "allowlist":
+                return sender in self.allow
+            case "off":
+                return False
+            case ids:
+                return sender in ids
 
 
 class Caps:
@@ -96,6 +116,8 @@ def decide(rules: Rules, message: Message, paired: bool) -> Verdict:
 
     answer it; listen without answering; ignore what is not meant for the bot; refuse, or offer pairing to, its sender.
     """
+    if message.author.kind == "bot" and not rules.bots:
+        return "ignore"
     allowed = message.author.id in rules.allow or paired
     if message.direct:
         match rules.direct:

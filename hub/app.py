@@ -225,7 +225,8 @@ def _rules(channel: ChannelSettings) -> Rules:
         groups=channel.groups,
         allow=frozenset(channel.allow),
         chats={id: Chat(groups=chat.groups, agent=chat.agent) for id, chat in channel.chats.items()},  # noqa: A001
-        commands=channel.commands,
+        commands=channel.commands.who(),
+        bots=channel.bots == "allow",
         per_minute=channel.rate.per_minute,
         per_day=channel.rate.per_day,
     )

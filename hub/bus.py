@@ -171,7 +171,7 @@ class Bus:
         place = connection.execute(enter, {**key, "now": now, "limit_": limit}).first()
         if place is None:
             if message.bounded and connection.execute(q.find, key).first() is None:
-                raise InboxFull(f"'{message.lane}' already has {self._lane_limit} messages waiting.")
+                raise InboxFull(f"'{message.lane}' already has {self._lane_limit} messages waiting: try again later.")
             return False
         row = {
             "lane_id": place.id,
@@ -200,7 +200,9 @@ class Bus:
         if inbox.size < self._inbox_limit:
             return
         if connection.execute(q.find, {"inbox_": message.inbox, "mid_": message.id}).first() is None:
-            raise InboxFull(f"The inbox '{message.inbox}' has {inbox.size} messages waiting.", retry_after=5.0)
+            raise InboxFull(
+                f"The inbox '{message.inbox}' has {inbox.size} messages waiting: try again later.", retry_after=5.0
+            )
 
     def _settle(self, connection: Connection, settle: Settle) -> bool:
         q, now, lease = _q(connection), self.clock(), settle.lease

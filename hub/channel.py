@@ -12,6 +12,15 @@ from typing import Literal, Protocol, runtime_checkable
 from hub.message import Address, Author, Buttons, File, Message, Part, Value
 from hub.text import Unit
 
+COMMANDS: Mapping[str, str] = {
+    "new": "Start a new conversation",
+    "stop": "Stop the answer that is being written",
+    "status": "Show what the bot is doing",
+    "help": "Show what the bot can do",
+    "pair": "Show how to be let in",
+}
+"""What people may tell the hub itself, as `/new`, with the words for a platform's menu."""
+
 
 class Limits(Value, frozen=True, kw_only=True):
     """Facts about a platform; rates are messages per second, `burst` how many may go at once."""

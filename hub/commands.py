@@ -8,19 +8,29 @@ from dataclasses import dataclass
 
 import msgspec
 
-from hub import memory
+from hub import access, memory
+from hub.access import Rules
 from hub.bus import Bus, Operation, Outcome, Publish, Stop
+from hub.channel import COMMANDS
 from hub.message import Author, Delivery, Message, Text, agent_inbox, reply_id
 from hub.posts import publish
 from hub.store import Connection
 
 COMMAND = re.compile(r"/([a-z]+)\s*$", re.IGNORECASE)
-HELP = """\
-/new starts a new session: I forget what we said, it stays stored
-/stop stops what I am doing
-/status tells how I am
-/help shows this"""
+ALSO = {"start": "help"}
+"""Other words for commands: `/start` is what Telegram says for people who open a bot."""
+FOR_STRANGERS = ("pair", "help")
 BOT = Author(id="bothub", name="bothub", kind="agent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """A command that somebody gave; a `stranger` is one who may be paired and is not."""
+
+    message: Message
+    agent: str
+    rules: Rules
+    stranger: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,60 +42,121 @@ class Effect:
     also: Callable[[Connection], object] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What a stranger is told; without a code while too many others wait."""
+
+    text: str
+    code: str | None = None
+
+
+def named(text: str) -> str | None:
+    """What a text that looks like a command calls it."""
+    said = COMMAND.match(text)
+    return said and said[1].lower()
+
+
 class Commands:
     """The commands of a chat with an agent."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._known: dict[str, Callable[[Message, str], Awaitable[Effect]]] = {
+        self._known: dict[str, Callable[[Order], Awaitable[Effect]]] = {
             "new": self._new,
             "stop": self._stop,
             "status": self._status,
             "help": self._help,
-            "start": self._help,
+            "pair": self._pair,
         }
 
-    async def carry_out(self, message: Message, agent: str) -> bool:
-        """Carry out the command a message is; False for what is none of ours."""
-        said = COMMAND.match(message.text)
-        command = said and self._known.get(said[1].lower())
-        if said is None or command is None:
+    async def carry_out(self, order: Order) -> bool:
+        """Carry out the command a message is; False for what is none, or none in this channel."""
+        message, word = order.message, named(order.message.text) or ""
+        name = ALSO.get(word, word)
+        command = self._known.get(name)
+        if command is None or not order.rules.has(name):
             return False
-        effect = await command(message, agent)
-        done = aside(message, agent, "answered", said[1].lower())
+        if order.rules.may_use(name, message.author.id):
+            effect, outcome, reason = await command(order), "answered", name
+        else:
+            effect, outcome, reason = Effect(text=f"You may not use /{name} here."), "refused", "access"
+        done = aside(message, order.agent, outcome, reason)
         reply = publish(answer_to(message, effect.text, reply_id(message.id)))
         await self._bus.commit(done, *effect.operations, reply, also=effect.also)
         return True
 
-    async def _help(self, _message: Message, _agent: str) -> Effect:
-        return Effect(text=HELP)
+    async def _help(self, order: Order) -> Effect:
+        """The commands of who asks."""
+        who = order.message.author.id
+        usable = [name for name in COMMANDS if order.rules.may_use(name, who)]
+        if order.stranger:
+            usable = [name for name in usable if name in FOR_STRANGERS]
+        lines = [f"/{name}: {COMMANDS[name]}" for name in usable]
+        return Effect(text="\n".join(["I do not know you yet.\n", *lines] if order.stranger else lines))
 
-    async def _new(self, message: Message, agent: str) -> Effect:
-        now = self._bus.clock()
+    async def _pair(self, order: Order) -> Effect:
+        rules, message = order.rules, order.message
+        if rules.direct != "pairing":
+            return Effect(text=_NO_PAIRING[rules.direct])
+        if order.stranger:
+            return Effect(text=(await self.pairing(message)).text)
+        if message.direct:
+            return Effect(text="I know you already: just write to me.")
+        return Effect(text="Here you need not be paired. Write /pair to me in private to be let in there.")
+
+    async def pairing(self, message: Message) -> Offer:
+        """How the sender of a message is let in: with the code that was made for them, the same for an hour."""
+        channel, sender = message.address.channel, message.author
+        code = await self._bus.store.write(
+            lambda connection: access.request(connection, channel, sender.id, sender.name, self._bus.clock())
+        )
+        if code is None:
+            return Offer(text="Too many people wait for approval here; try again later.")
+        text = (
+            "I do not know you yet. Give this code to the person who runs me; it is good for an hour:\n\n"
+            f"{code}\n\nThey approve it with: bothub pairing approve {channel} {code}"
+        )
+        return Offer(text=text, code=code)
+
+    async def _new(self, order: Order) -> Effect:
+        now, message = self._bus.clock(), order.message
         return Effect(
             text="A new session begins. I have put aside what we said before.",
-            also=lambda connection: memory.new_session(connection, agent, message.address, now),
+            also=lambda connection: memory.new_session(connection, order.agent, message.address, now),
         )
 
-    async def _stop(self, message: Message, agent: str) -> Effect:
-        inbox, lane = agent_inbox(agent), str(message.address)
+    async def _stop(self, order: Order) -> Effect:
+        inbox, lane = agent_inbox(order.agent), str(order.message.address)
         waiting = await self._bus.waiting(inbox, lane)
         text = "Stopped." if waiting else "Nothing is running."
         return Effect(text=text, operations=(Stop(inbox=inbox, lane=lane),))
 
-    async def _status(self, message: Message, agent: str) -> Effect:
-        def read(connection: Connection) -> tuple[float, int] | None:
-            session = memory.current_session(connection, agent, message.address)
-            return None if session is None else memory.summary(connection, session)
+    async def _status(self, order: Order) -> Effect:
+        agent, address = order.agent, order.message.address
 
-        session = await self._bus.store.read(read)
-        waiting = await self._bus.waiting(agent_inbox(agent), str(message.address))
-        about = (
-            "no session yet"
-            if session is None
-            else f"{session[1]} {'turn' if session[1] == 1 else 'turns'} in this session"
-        )
-        return Effect(text=f"I am {agent}: {about}, {waiting or 'nothing'} to answer.")
+        def read(connection: Connection) -> int | None:
+            session = memory.current_session(connection, agent, address)
+            return None if session is None else memory.summary(connection, session)[1]
+
+        turns = await self._bus.store.read(read)
+        waiting = await self._bus.waiting(agent_inbox(agent), str(address))
+        return Effect(text=f"I am {agent}: {_about(turns, waiting)}, {waiting or 'nothing'} to answer.")
+
+
+_NO_PAIRING = {
+    "open": "There is no pairing here: everyone may talk to me in private.",
+    "allowlist": "There is no pairing here: in private I answer only people my operator has named.",
+    "off": "There is no pairing here: I do not answer in private.",
+}
+
+
+def _about(turns: int | None, waiting: int) -> str:
+    """A session is stored with its first step, so that of a first turn under way is not there yet."""
+    if turns is None and not waiting:
+        return "no session yet"
+    if not turns and waiting:
+        return "the first turn of this session is under way"
+    return f"{turns} {'turn' if turns == 1 else 'turns'} in this session"
 
 
 def aside(message: Message, agent: str, outcome: Outcome, reason: str) -> Publish:
@@ -103,5 +174,5 @@ def aside(message: Message, agent: str, outcome: Outcome, reason: str) -> Publis
 
 def answer_to(message: Message, text: str, id: str) -> Delivery:
     """What the hub itself says in answer to a message."""
-    reply_to = None if message.direct else message.reply_to
-    return Delivery(id=id, address=message.address, parts=(Text(text=text),), author=BOT, reply_to=reply_to)
+    parts = (Text(text=text),)
+    return Delivery(id=id, address=message.address, parts=parts, author=BOT, reply_to=message.answers_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -11,15 +12,44 @@ import structlog
 from hub import access, chats
 from hub.access import Caps, Rules
 from hub.bus import AlreadyThere, Bus, Publish
-from hub.commands import Commands, answer_to, aside
+from hub.commands import FOR_STRANGERS, Commands, Order, answer_to, aside, named
 from hub.errors import InboxFull, NotFound
-from hub.message import Message, agent_inbox
+from hub.message import Address, Message, agent_inbox, reply_id
 from hub.posts import publish
 from hub.store import Connection
 
 log = structlog.get_logger()
 FULL_EVERY = 600.0
 """A chat is told at most this often that it is too fast, in seconds."""
+BOT_TURNS = 5
+"""How many messages of other bots are answered in a chat before a person has to speak again."""
+
+
+class Loops:
+    """Cuts conversations of bots with bots: counted in memory, like `Caps`; a restart lets them begin once more."""
+
+    CHATS = 10_000
+
+    def __init__(self) -> None:
+        self._answered: OrderedDict[Address, int] = OrderedDict()
+
+    def heard(self, message: Message) -> None:
+        """Count a message that is answered, if a bot said it; a person's begins the count anew."""
+        count = self._answered.pop(message.address, 0)
+        if message.author.kind == "bot":
+            self._answered[message.address] = count + 1
+            if len(self._answered) > self.CHATS:
+                self._answered.popitem(last=False)
+
+    def is_cut(self, message: Message) -> bool:
+        """Whether a bot says something where only bots have spoken for too long; the first of these is logged."""
+        count = self._answered.get(message.address, 0)
+        if message.author.kind != "bot" or count < BOT_TURNS:
+            return False
+        if count == BOT_TURNS:
+            self.heard(message)
+            log.warning("bots talk to each other: silent until a person speaks", address=str(message.address))
+        return True
 
 
 class Ingress:
@@ -29,6 +59,7 @@ class Ingress:
         self._bus = bus
         self._rules = rules
         self._commands = Commands(bus)
+        self._loops = Loops()
         self._caps = {name: Caps(rule.per_minute, rule.per_day) for name, rule in rules.items()}
 
     async def accept(self, message: Message, *, tell_full: bool = False) -> None:
@@ -65,19 +96,25 @@ class Ingress:
         return paired
 
     async def _take(self, message: Message, rules: Rules, agent: str, paired: bool) -> None:
-        match access.decide(rules, message, paired):
-            case "answer" if (span := self._used_up(message)) is not None:
+        verdict = access.decide(rules, message, paired)
+        order = Order(message=message, agent=agent, rules=rules, stranger=verdict == "pair")
+        if message.author.kind == "person":
+            self._loops.heard(message)
+        match verdict:
+            case "answer" if self._loops.is_cut(message):
+                await self._bus.commit(aside(message, agent, "silent", "loop"))
+            case "answer" | "pair" if (span := self._used_up(message)) is not None:
                 await self._too_much(message, agent, span)
             case "answer":
-                await self._answer(message, agent, commands=rules.commands)
+                await self._answer(order)
             case "listen":
                 await self._bus.commit(aside(message, agent, "silent", "listen"))
             case "refuse":
-                await self._refuse(message, agent, "This bot answers only people its operator has named.", "refused")
+                await self._turn_away(order)
             case "pair":
-                await self._pair(message, agent)
+                await self._pair(order)
             case "ignore":
-                log.debug("ignored", id=message.id, address=str(message.address))
+                await self._ignore(order)
 
     def _used_up(self, message: Message) -> str | None:
         """The span whose allowance the sender has used up; to stop what runs is always allowed."""
@@ -111,12 +148,16 @@ class Ingress:
         log.info("chat moved", channel=channel, chat_id=chat_id, to=to)
         await self._bus.store.write(lambda connection: chats.move(connection, channel, chat_id, to))
 
-    async def _answer(self, message: Message, agent: str, *, commands: bool) -> None:
-        if commands and await self._commands.carry_out(message, agent):
+    async def _answer(self, order: Order) -> None:
+        if await self._commands.carry_out(order):
             return
+        message, inbox = order.message, agent_inbox(order.agent)
         body = msgspec.json.encode(message)
-        entry = Publish(inbox=agent_inbox(agent), lane=str(message.address), id=message.id, body=body, bounded=True)
-        await self._bus.commit(entry)
+        [new] = await self._bus.commit(
+            Publish(inbox=inbox, lane=str(message.address), id=message.id, body=body, bounded=True)
+        )
+        if new and message.author.kind == "bot":
+            self._loops.heard(message)
 
     async def _full(self, message: Message, agent: str, full: InboxFull) -> None:
         log.warning("refused: full", id=message.id, address=str(message.address), error=str(full))
@@ -132,22 +173,28 @@ class Ingress:
         who = f"{message.address.channel}.{message.author.id}"
         await self._say(message, agent, "access", notice, f"{once}.{who}.{day}")
 
-    async def _pair(self, message: Message, agent: str) -> None:
-        channel, sender = message.address.channel, message.author
-        code = await self._bus.store.write(
-            lambda connection: access.request(connection, channel, sender.id, sender.name, self._bus.clock())
-        )
-        if code is None:
-            await self._refuse(message, agent, "Too many people wait for approval here; try again later.", "pending")
-            return
-        notice = (
-            "I do not know you yet. Give this code to the person who runs me; it is good for an hour:\n\n"
-            f"{code}\n\nThey approve it with: bothub pairing approve {channel} {code}"
-        )
-        await self._refuse(message, agent, notice, f"pair.{code}")
+    async def _turn_away(self, order: Order) -> None:
+        if named(order.message.text) != "pair" or not await self._commands.carry_out(order):
+            notice = "This bot answers only people its operator has named."
+            await self._refuse(order.message, order.agent, notice, "refused")
 
-    async def _say(self, message: Message, agent: str, reason: str, notice: str, id: str) -> None:
+    async def _ignore(self, order: Order) -> None:
+        message = order.message
+        log.debug("ignored", id=message.id, address=str(message.address))
+        if message.waited_for:
+            await self._refuse(message, order.agent, "I do not answer here.", "ignored")
+
+    async def _pair(self, order: Order) -> None:
+        """Offer pairing: once for each code, and whenever a stranger asks for it."""
+        message = order.message
+        if named(message.text) not in FOR_STRANGERS or not await self._commands.carry_out(order):
+            offer = await self._commands.pairing(message)
+            await self._refuse(message, order.agent, offer.text, f"pair.{offer.code}" if offer.code else "pending")
+
+    async def _say(self, message: Message, agent: str, reason: str, notice: str, once: str) -> None:
+        """Store a message as refused and say why, once under that id; where an answer is waited for, always."""
         refused = aside(message, agent, "refused", reason)
+        id = reply_id(message.id) if message.waited_for else once  # noqa: A001
         with suppress(AlreadyThere):
             await self._bus.commit(refused, publish(answer_to(message, notice, id)))
 

@@ -75,7 +75,8 @@ class Author(Value, frozen=True, kw_only=True):
 
     id: str
     name: str
-    kind: Literal["person", "agent", "api"] = "person"
+    kind: Literal["person", "bot", "agent", "api"] = "person"
+    """`bot` is somebody else's; `agent` is ours."""
 
 
 class Message(Value, frozen=True, kw_only=True):
@@ -92,6 +93,8 @@ class Message(Value, frozen=True, kw_only=True):
     """Said to the bot; always true in a direct chat."""
     reply_to: str | None = None
     """The platform's id of this message, for answers that quote it."""
+    waited_for: bool = False
+    """The platform shows that an answer is on its way, until something answers exactly this message."""
     quoted: str | None = None
     """The text of the message that this one answers."""
     params: dict[str, Any] = {}
@@ -102,6 +105,11 @@ class Message(Value, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         return text_of(self.parts)
+
+    @property
+    def answers_name(self) -> str | None:
+        """What an answer names: the message, where others talk too or the platform waits."""
+        return None if self.direct and not self.waited_for else self.reply_to
 
 
 class Delivery(Value, frozen=True, kw_only=True):

@@ -90,8 +90,8 @@ class RunningTurn:
 
     @property
     def reply_to(self) -> str | None:
-        """What the answer quotes: the question, where others talk too."""
-        return None if self.message.direct else self.message.reply_to
+        """What the answer names: the question, where others talk too."""
+        return self.message.answers_name
 
     async def begin(self) -> None:
         """Find the turn's session, its history and, when it was cut off before, what it had done."""
@@ -206,6 +206,11 @@ class RunningTurn:
     def may_show(self) -> bool:
         """A preview of the reply may be in the chat, perhaps from before a crash."""
         return self._emitted > 0 or self._lease.tries > 1 or self._lease.head.attempts > 0
+
+    @property
+    def closes(self) -> bool:
+        """Whether the end of a turn without an answer is only told where a preview may be."""
+        return self.may_show and not self.message.waited_for
 
     @property
     def unfinished(self) -> str:

@@ -92,13 +92,15 @@ class TurnHandler:
             return self._done(turn, "answered", "completed", said, finish=reply.finish)
         parts = (*text_parts(turn.response), *reply.parts)
         if not parts:
-            return self._done(turn, "silent", "completed", said, reason="stay_silent", closes=turn.may_show)
+            say = text_parts("I have nothing to say to that.") if turn.message.waited_for else ()
+            return self._done(turn, "silent", "completed", said, reason="stay_silent", say=say, closes=turn.closes)
         return self._done(turn, "answered", "completed", said, finish=reply.finish, say=parts)
 
     def _cancelled(self, turn: RunningTurn) -> Done:
         said = Said(text=turn.unfinished, mark="stopped", usage=turn.lost, model=turn.model or "")
-        shown = text_parts(f"{turn.response}\n\n(stopped)") if turn.response and turn.may_show else ()
-        return self._done(turn, "silent", "cancelled", said, reason="stopped", say=shown, closes=turn.may_show)
+        is_there = bool(turn.response) and turn.may_show
+        shown = text_parts(f"{turn.response}\n\n(stopped)".strip()) if is_there or turn.message.waited_for else ()
+        return self._done(turn, "silent", "cancelled", said, reason="stopped", say=shown, closes=turn.closes)
 
     def _failed(self, turn: RunningTurn, error: ModelError | str) -> Done:
         log.warning("turn failed", id=turn.id, address=str(turn.address), agent=self.persona.name, error=str(error))

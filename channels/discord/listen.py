@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
@@ -24,7 +24,7 @@ from channels.discord.client import Listener, Raw
 from channels.discord.config import Discord
 from channels.discord.lanes import Job, Lanes
 from channels.discord.memory import TOKEN_LIFE, Deferred, Memory
-from channels.discord.read import ASK, ASK_OPTION, COMMANDS, files_of, read, read_interaction, reply_to
+from channels.discord.read import ASK, ASK_OPTION, files_of, read, read_interaction, reply_to
 from hub.channel import Intake
 from hub.errors import HubError, Unreachable
 from hub.message import Message
@@ -145,10 +145,11 @@ class Session:
 
     async def _offer_commands(self) -> None:
         """Give Discord our commands, once; a bot without them works as well."""
-        if not self.config.commands or self.memory.offered or self.client.application_id is None:
+        menu = self.config.commands.menu()
+        if not menu or self.memory.offered or self.client.application_id is None:
             return
         try:
-            await self.client.http.bulk_upsert_global_commands(self.client.application_id, _commands())
+            await self.client.http.bulk_upsert_global_commands(self.client.application_id, _commands(menu))
             self.memory.offered = True
         except FAILURES as error:
             log.warning("the commands are not offered", channel=self.name, error=str(error))
@@ -258,7 +259,6 @@ class Session:
             return
         if command and told is not None and told.message_id is not None:
             deferred = Deferred(
-                said=f"{self.name}.{asked.channel_id}.{asked.id}",
                 chat=str(asked.channel_id),
                 application=asked.application_id,
                 token=asked.token,
@@ -274,10 +274,23 @@ class Session:
         except Exception as error:
             log.exception("an interaction cannot be handled", channel=self.name, interaction=asked.id)
             await self._reject(raw, error)
+            await self._say_no(asked)
             return
-        if message is not None:
-            self.memory.chats.put(int(message.address.chat_id), asked.guild_id)
-            await self.intake.accept(message)
+        if message is None:
+            await self._say_no(asked)
+            return
+        self.memory.chats.put(int(message.address.chat_id), asked.guild_id)
+        await self.intake.accept(message)
+
+    async def _say_no(self, asked: discord.Interaction[Any]) -> None:
+        """Answer a command that is none of ours, perhaps of a program that had this bot before."""
+        if self.memory.waiting.pop(reply_to(asked), None) is None:
+            return
+        try:
+            async with asyncio.timeout(ACKNOWLEDGED):
+                await asked.edit_original_response(content="I do not know this command.")
+        except FAILURES as error:
+            log.warning("an interaction was not answered", channel=self.name, error=str(error) or "no answer")
 
     async def _reject(self, raw: Raw, error: Exception) -> None:
         letter = f"{self.name}.{raw.get('channel_id')}.{raw.get('id')}"
@@ -304,8 +317,8 @@ def _places(server: discord.Guild, me: int) -> Iterator[Place]:
             yield place
 
 
-def _commands() -> list[dict[str, Any]]:
+def _commands(menu: Mapping[str, str]) -> list[dict[str, Any]]:
     """What Discord shows behind a slash."""
     option = {"type": 3, "name": ASK_OPTION, "description": "What you want to say", "required": True}
     ask = {"name": ASK, "description": "Ask the bot something", "options": [option]}
-    return [ask, *({"name": name, "description": words} for name, words in COMMANDS.items())]
+    return [ask, *({"name": name, "description": words} for name, words in menu.items())]

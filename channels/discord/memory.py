@@ -33,8 +33,6 @@ class Recent(OrderedDict[Key, Entry], Generic[Key, Entry]):
 class Deferred:
     """A command whose user sees the bot thinking, in the message that will be the answer."""
 
-    said: str
-    """The id under which the hub knows the command."""
     chat: str
     application: int
     token: str = field(repr=False)
@@ -66,12 +64,9 @@ class Memory:
         return [chat for chat, server in self.chats.items() if server is None]
 
     def deferred(self, sending: Sending) -> tuple[str, Deferred] | None:
-        """The command that this answers, if it still can be answered as such.
-
-        In direct chats the hub names nothing to reply to; there the key tells, which begins with what is answered.
-        """
-        for name, command in self.waiting.items():
-            named = name == sending.reply_to or sending.key.startswith(f"{command.said}.")
-            if named and command.open and command.chat == sending.address.chat_id:
-                return name, command
-        return None
+        """The command that this answers, if it still can be answered as such."""
+        name = sending.reply_to or ""
+        command = self.waiting.get(name)
+        if command is None or not command.open or command.chat != sending.address.chat_id:
+            return None
+        return name, command

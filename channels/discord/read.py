@@ -9,6 +9,7 @@ from typing import Any, cast
 import discord
 from discord import MessageType
 
+from hub.channel import COMMANDS
 from hub.message import Address, Author, Message, Text
 
 SPOKEN = (MessageType.default, MessageType.reply, MessageType.chat_input_command, MessageType.context_menu_command)
@@ -16,12 +17,6 @@ SPOKEN = (MessageType.default, MessageType.reply, MessageType.chat_input_command
 MARK = re.compile(
     r"<(?:@!?(?P<user>\d+)|@&(?P<role>\d+)|#(?P<channel>\d+)|a?:(?P<emoji>\w+):\d+|/(?P<command>[^:<>]+):\d+|t:(?P<time>-?\d+)(?::\w)?)>"
 )
-COMMANDS = {
-    "new": "Start a new conversation",
-    "stop": "Stop the answer that is being written",
-    "status": "Show what the bot is doing",
-    "help": "Show what the bot can do",
-}
 ASK = "ask"
 ASK_OPTION = "text"
 
@@ -41,7 +36,7 @@ def read(said: discord.Message, channel: str, me: discord.ClientUser, *, direct:
     return Message(
         id=f"{channel}.{place}.{said.id}",
         address=Address(channel, place),
-        author=_author(said.author),
+        author=_author(said.author, bot=said.webhook_id is not None),
         parts=(Text(text=text),) if text else (),
         at=said.created_at.timestamp(),
         direct=direct,
@@ -66,6 +61,7 @@ def read_interaction(asked: discord.Interaction[Any], channel: str) -> Message |
         at=asked.created_at.timestamp(),
         direct=asked.guild_id is None,
         mentioned=True,
+        waited_for=not pressed,
         reply_to=str(asked.message.id) if pressed and asked.message else reply_to(asked),
         quoted=asked.message.content or None if pressed and asked.message else None,
     )
@@ -87,8 +83,8 @@ def file_name(file: discord.Attachment) -> str:
     return f"{file.title}.{ending}" if file.title and ending else file.title or file.filename
 
 
-def _author(speaker: discord.User | discord.Member) -> Author:
-    return Author(id=str(speaker.id), name=speaker.display_name)
+def _author(speaker: discord.User | discord.Member, *, bot: bool = False) -> Author:
+    return Author(id=str(speaker.id), name=speaker.display_name, kind="bot" if bot or speaker.bot else "person")
 
 
 def _words(said: discord.Message, me: discord.ClientUser) -> str:

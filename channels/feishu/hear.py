@@ -109,7 +109,7 @@ class Ears:
         return Message(
             id=f"{self.name}.{said.chat_id}.{said.message_id}",
             address=Address(self.name, said.chat_id, said.thread_id or None),
-            author=Author(id=who or "unknown", name=name),
+            author=Author(id=who or "unknown", name=name, kind="person" if sender.sender_type == "user" else "bot"),
             parts=parts,
             at=int(said.create_time) / 1000,
             direct=direct,

@@ -26,12 +26,6 @@ from hub.retry import delay
 
 log = structlog.get_logger()
 
-COMMANDS = [
-    BotCommand(command="new", description="Start a new conversation"),
-    BotCommand(command="stop", description="Stop the answer that is being written"),
-    BotCommand(command="status", description="Show what the bot is doing"),
-    BotCommand(command="help", description="Show what the bot can do"),
-]
 MOST = 30.0
 """The longest wait, in seconds, between tries to store an update."""
 ALBUM_LOOKS = 6
@@ -124,11 +118,13 @@ class Listener:
 
     async def _offer_commands(self) -> None:
         """Fill the menu of commands, if Telegram lets us: a bot without one works as well."""
-        if not self.config.commands:
+        menu = self.config.commands.menu()
+        if not menu:
             return
+        commands = [BotCommand(command=name, description=words) for name, words in menu.items()]
         try:
             with translated(self.name):
-                await self.bot(SetMyCommands(commands=COMMANDS))
+                await self.bot(SetMyCommands(commands=commands))
         except (RateLimited, Unreachable, MessageRefused, ChatGone) as error:
             log.warning("the menu of commands is not set", channel=self.name, error=str(error))
 

@@ -161,7 +161,7 @@ def _is_bot(said: Said) -> bool:
 
 def _author(said: Said) -> Author:
     speaker = said.sender_chat or said.from_user or said.chat
-    return Author(id=str(speaker.id), name=speaker.full_name)
+    return Author(id=str(speaker.id), name=speaker.full_name, kind="bot" if _is_bot(said) else "person")
 
 
 def _thread(said: Said) -> str | None:

@@ -14,7 +14,7 @@ from agents.tools import Tool
 from agents.tools.message import MessageTool
 from agents.tools.silent import SilentTool
 from hub.agent import Agent, Reply
-from hub.errors import Forbidden, LeaseLost, ModelUnavailable
+from hub.errors import Forbidden, HubError, InboxFull, LeaseLost, ModelUnavailable
 from hub.model import Chunk, Completion, Model, ToolCall, Usage
 from tests.agents.fake_turn import FakeTurn
 
@@ -259,9 +259,10 @@ class TestToolFailures:
             result == '{"error":"The arguments of \'message\' are wrong: Expected `str`, got `int` - at `$.content`."}'
         )
 
-    async def test_an_error_of_the_hub_says_why(self) -> None:
+    @pytest.mark.parametrize("error", [Forbidden, InboxFull])
+    async def test_an_error_of_the_hub_says_why(self, error: type[HubError]) -> None:
         async def refuse(_: dict[str, Any]) -> str:
-            raise Forbidden("You may not post there.")
+            raise error("You may not post there.")
 
         assert await run_tool(Named("refuse", refuse)) == '{"error":"You may not post there."}'
 

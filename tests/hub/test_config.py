@@ -112,7 +112,8 @@ def test_every_key_of_every_channel_is_read(tmp_path: Path) -> None:
 channels:
   t: {kind: telegram, token: "1:a", mode: webhook, webhook_secret: s, public_url: "https://h/", base_url: "http://b",
       direct: off, groups: listen, allow: [1, "2", 007], chats: {-100: {groups: open, agent: assistant}},
-      rate: {per_minute: 1, per_day: 2}, bots: allow, preview: false, commands: no}
+      rate: {per_minute: 1, per_day: 2}, bots: allow, preview: false,
+      commands: {new: [7, "x"], stop: off, status: allowlist, help: false}}
   d: {enabled: false, kind: discord, token: x, ca_file: ca.pem, catch_up: 1h}
   f: {enabled: false, kind: feishu, app_id: a, app_secret: b, domain: lark, mode: webhook, verification_token: c,
       encrypt_key: d}
@@ -121,7 +122,15 @@ channels:
     )
     telegram = read.channels["t"]
     assert isinstance(telegram, Telegram)
-    assert (telegram.direct, telegram.allow, telegram.commands) == ("off", ("1", "2", "007"), False)
+    assert (telegram.direct, telegram.allow) == ("off", ("1", "2", "007"))
+    assert telegram.commands.who() == {
+        "new": {"7", "x"},
+        "stop": "off",
+        "status": "allowlist",
+        "help": "off",
+        "pair": "everyone",
+    }
+    assert [*telegram.commands.menu()] == ["new", "status", "pair"]
     assert telegram.chats["-100"].agent == "assistant"
     assert (telegram.rate.per_minute, telegram.public_url, telegram.base_url) == (1, "https://h", "http://b")
     assert (read.channels["w"].direct, read.channels["w"].groups) == ("open", "open")

@@ -52,6 +52,21 @@ MISTAKES = [
             "use sqlite:///PATH or postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE"
         ),
     ),
+    (
+        AGENT + "channels: {w: {kind: web, commands: {nwe: [1]}}}",
+        "config.yaml:3: channels.w.commands.nwe: unknown key; did you mean 'new'?",
+    ),
+    (
+        AGENT + "channels:\n  w:\n    kind: web\n    commands:\n      new: [1]\n      stop: nobody",
+        "config.yaml:8: channels.w.commands.stop: must be everyone, allowlist, off, or a list of the ids of people",
+    ),
+    (
+        AGENT + "channels: {w: {kind: web, commands: [new]}}",
+        (
+            "config.yaml:3: channels.w.commands: must be true, false, or who may use which command, "
+            "such as {new: [123], stop: off}"
+        ),
+    ),
     ("signals: {url: redis://h}", "config.yaml:1: signals.url: is not supported; use local or nats://HOST:4222"),
     (
         "store: {url: 'sqlite:///${NOPE}'}",

@@ -14,7 +14,7 @@ from hub import access, memory
 from hub.access import Rules
 from hub.agent import Reply, Turn
 from hub.bus import Bus, Settle
-from hub.commands import HELP
+from hub.channel import COMMANDS
 from hub.errors import InboxFull, NotFound, StoreUnavailable
 from hub.ingress import Ingress
 from hub.message import Address, Author, Delivery, Message
@@ -164,8 +164,9 @@ async def test_help_is_told(engine: Engine) -> None:
     door = ingress(engine)
     for number, text in enumerate(["/help", "/start", "/HELP "]):
         await door.accept(message(f"m{number}", text))
-    assert await said_to(engine) == [HELP] * 3
-    assert set((await outcomes(engine)).values()) == {("answered", "help"), ("answered", "start")}
+    [text] = set(await said_to(engine))
+    assert text.splitlines() == [f"/{name}: {words}" for name, words in COMMANDS.items()]
+    assert set((await outcomes(engine)).values()) == {("answered", "help")}
 
 
 @pytest.mark.parametrize("text", ["/", "/unknown", "/new session please", "say /new", "//new", "/new@another_bot"])
@@ -175,7 +176,9 @@ async def test_what_is_no_command_is_for_the_agent(engine: Engine, text: str) ->
 
 
 async def test_a_channel_may_have_no_commands(engine: Engine) -> None:
-    await ingress(engine, Rules(agent="bot", direct="open", commands=False)).accept(message("m", "/new"))
+    await ingress(engine, Rules(agent="bot", direct="open", commands=dict.fromkeys(COMMANDS, "off"))).accept(
+        message("m", "/new")
+    )
     assert await outcomes(engine) == {"m": (None, None)}
 
 
@@ -207,12 +210,23 @@ async def test_the_status_tells_session_and_queue(engine: Engine) -> None:
     door = ingress(engine)
     await door.accept(message("s1", "/status"))
     session = await engine.store.write(lambda c: memory.new_session(c, "bot", CHAT, 0.0))
-    await engine.store.write(lambda c: memory.append(c, session, "t", 0, [memory.Heard(text="hi")], 0.0))
+    turn = [memory.Heard(text="hi"), memory.Said(text="hello")]
+    await engine.store.write(lambda c: memory.append(c, session, "t", 0, turn, 0.0))
     await door.accept(message("m"))
     await door.accept(message("s2", "/status"))
     first, second = await said_to(engine)
     assert "no session yet, nothing to answer" in first
     assert "1 turn in this session, 1 to answer" in second
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_the_status_in_a_first_turn_says_so(engine: Engine, begun: bool) -> None:
+    door = ingress(engine)
+    if begun:
+        await door.accept(message("n", "/new"))
+    await door.accept(message("m"))
+    await door.accept(message("s", "/status"))
+    assert "I am bot: the first turn of this session is under way, 1 to answer." in await said_to(engine)
 
 
 async def test_stop_ends_the_running_turn_and_the_queued_and_not_what_comes_later(every_engine: Engine) -> None:

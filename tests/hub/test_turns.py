@@ -447,6 +447,41 @@ async def test_silence_takes_back_what_the_steps_had_shown(engine: Engine) -> No
     assert (await turn_of(engine, "h")).response == ""
 
 
+@pytest.mark.parametrize("shows", [True, False])
+async def test_where_the_platform_waits_for_an_answer_a_silent_agent_gives_one(engine: Engine, shows: bool) -> None:
+    async def play(turn: Turn) -> Reply:
+        if shows:
+            turn.emit(" ")
+        return Reply(text="")
+
+    await say(engine, message("m", waited_for=True, reply_to="interaction:1"))
+    async with running(worker_of(engine, handler_of(engine, play)), engine):
+        assert await engine.outcome(BOT, "m") == ("silent", "stay_silent")
+    reply = await reply_to(engine, "m")
+    assert reply is not None
+    assert (reply.text, reply.closes) == ("I have nothing to say to that.", False)
+    assert reply.reply_to == "interaction:1"
+
+
+async def test_where_the_platform_waits_for_an_answer_a_stop_gives_one(engine: Engine) -> None:
+    begun = asyncio.Event()
+
+    async def play(turn: Turn) -> Reply:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    await say(engine, *(message(each, waited_for=True, reply_to=f"interaction:{each}") for each in ("m", "n")))
+    async with running(worker_of(engine, handler_of(engine, play)), engine):
+        await soon(begun.wait())
+        await engine.bus.commit(Stop(inbox=BOT, lane=str(CHAT)))
+        assert await engine.outcome(BOT, "n") == ("silent", "stopped")
+    for each in ("m", "n"):
+        reply = await reply_to(engine, each)
+        assert reply is not None
+        assert (reply.text, reply.closes, reply.reply_to) == ("(stopped)", False, f"interaction:{each}")
+
+
 async def test_a_program_gets_an_empty_answer_as_an_answer(engine: Engine) -> None:
     await say(engine, message("m", address=ASKER))
     async with running(worker_of(engine, handler_of(engine, replies(""))), engine):

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI
 
+from hub.ingress import BOT_TURNS
 from tests.e2e.hub import HubProcess, demo_config
 from tests.platforms.discord import ANNA, BORIS, DISCORD_LIMITS, GENERAL, DiscordServer
+
+ROBOT = "300000000000000777"
 
 
 def discord_channel(server: DiscordServer, **more: Any) -> dict[str, Any]:
@@ -108,3 +111,37 @@ async def test_what_was_said_while_the_hub_was_down_is_answered_once(hub: HubPro
     await server.wait_text("You said: after", server.dm_channel())
     said = [message["content"] for message in server.sent(server.dm_channel())]
     assert said == ["You said: before", "You said: meanwhile", "You said: after"]
+
+
+async def test_a_command_in_private_that_gets_only_a_notice_is_answered_by_it(
+    tmp_path: Path, server: DiscordServer
+) -> None:
+    config = demo_config()
+    config["channels"]["workshop"] = discord_channel(server, direct="pairing")
+    async with HubProcess(tmp_path, config) as process:
+        await process.logged('"channel": "workshop", "event": "channel up"')
+        await server.wait_for(lambda: server.commands)
+        chat = server.dm_channel()
+        used = [server.slash("ask", {"text": "hello"}, channel=chat), server.slash("pair", channel=chat)]
+        used += [server.slash(name, channel=chat) for name in ("status", "help", "new")]
+        await server.wait_for(lambda: all(one.responses for one in used))
+    code, again, third, help_, fourth = [one.responses[0]["content"] for one in used]
+    assert code == again == third == fourth
+    assert "bothub pairing approve workshop" in code
+    assert "/pair: Show how to be let in" in help_
+    assert server.called("create_message") == []
+
+
+async def test_two_bots_that_answer_each_other_end(tmp_path: Path, server: DiscordServer) -> None:
+    config = demo_config()
+    config["channels"]["workshop"] = discord_channel(server, bots="allow")
+    async with HubProcess(tmp_path, config) as process:
+        await process.logged('"channel": "workshop", "event": "channel up"')
+        server.say("one", user=ROBOT, bot=True, mention=True)
+        for count in range(1, BOT_TURNS + 1):  # the other bot answers each answer
+            await server.wait_for(lambda count=count: len(server.sent()) == count)
+            server.say(f"and {count}", user=ROBOT, bot=True, mention=True)
+        await process.logged("bots talk to each other")
+        server.say("enough, and now?", user=BORIS, mention=True)
+        await server.wait_text("You said: Борис: enough, and now?")
+    assert len(server.sent()) == BOT_TURNS + 1

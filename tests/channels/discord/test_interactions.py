@@ -19,7 +19,7 @@ from tests.channels.discord.given import at, channel_of, hearing
 from tests.contracts.channel import Hub, listening, to
 from tests.platforms.discord import ANNA, BORIS, GENERAL, THREAD, DiscordServer
 
-COMMANDS = ["ask", "help", "new", "status", "stop"]
+COMMANDS = ["ask", "help", "new", "pair", "status", "stop"]
 
 NOT_TAKEN: list[Callable[[DiscordServer], object]] = [
     lambda server: server.fail("interaction_callback", 404, 10062, "Unknown interaction"),
@@ -37,8 +37,8 @@ async def heard(server: DiscordServer, channel: Channel, hub: Hub) -> AsyncItera
 
 
 def answer(message: Message, text: str, index: int = 0, **more: Any) -> Sending:
-    """A part of what the hub answers: in direct chats it names no message to reply to."""
-    reply_to = None if message.direct or index else message.reply_to
+    """A part of what the hub answers."""
+    reply_to = None if index else message.answers_name
     sending = to(message.address, text, reply_to=reply_to, **more)
     return type(sending)(
         address=sending.address,
@@ -59,6 +59,11 @@ class TestCommands:
                 await asyncio.sleep(0.1)
         assert sorted(command["name"] for command in server.commands) == COMMANDS
         assert len(server.called("put_commands")) == 1
+
+    async def test_those_that_are_off_are_not_offered(self, server: DiscordServer) -> None:
+        async with hearing(channel_of(server, commands={"new": "off", "stop": ["7"], "pair": False})):
+            await server.wait_for(lambda: server.commands)
+        assert sorted(command["name"] for command in server.commands) == ["ask", "help", "status", "stop"]
 
     async def test_they_are_not_offered_where_config_says_so(self, server: DiscordServer) -> None:
         async with hearing(channel_of(server, commands=False)) as hub:
@@ -88,7 +93,7 @@ class TestCommands:
         assert sent == used.responses[0]["id"]
         assert server.called("create_message") == []
 
-    @pytest.mark.parametrize("name", ["new", "stop", "status", "help"])
+    @pytest.mark.parametrize("name", ["new", "stop", "status", "help", "pair"])
     async def test_the_others_are_said_as_one_would_type_them(
         self, server: DiscordServer, heard: Hub, name: str
     ) -> None:
@@ -181,9 +186,11 @@ class TestCommands:
         await channel.send(answer(message, "here"))
         assert server.sent()[-1]["content"] == "here"
 
-    async def test_commands_of_others_are_none_of_ours(self, server: DiscordServer, heard: Hub) -> None:
+    async def test_commands_of_others_are_none_of_ours_and_answered_so(self, server: DiscordServer, heard: Hub) -> None:
         server.state.commands[None] = [{"id": "1", "name": "ban", "options": []}]
-        server.slash("ban")
+        used = server.slash("ban")
+        await server.wait_for(lambda: used.responses)
+        assert [response["content"] for response in used.responses] == ["I do not know this command."]
         server.say("hello")
         await heard.heard()
         assert heard.texts == ["hello"]
@@ -231,7 +238,7 @@ class TestMemory:
         memory = Memory()
         for number, until in enumerate((time.time() - 1, time.time() + 60)):
             name = f"interaction:{number}"
-            command = Deferred(said=f"a.{number}", chat="1", application=1, token="secret", message=1, until=until)
+            command = Deferred(chat="1", application=1, token="secret", message=1, until=until)
             memory.waiting.put(name, command)
             assert "secret" not in repr(memory)
         here = Address("a", "1")

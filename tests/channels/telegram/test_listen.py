@@ -30,7 +30,19 @@ TROUBLES: dict[str, Callable[[TelegramServer], object]] = {
 class TestConnecting:
     async def test_the_menu_of_commands_is_offered(self, server: TelegramServer, channel: Channel, hub: Hub) -> None:
         async with listening(channel, hub):
-            assert [command["command"] for command in server.state.commands] == ["new", "stop", "status", "help"]
+            assert [command["command"] for command in server.state.commands] == [
+                "new",
+                "stop",
+                "status",
+                "help",
+                "pair",
+            ]
+
+    async def test_the_menu_leaves_out_what_is_off(self, server: TelegramServer, hub: Hub) -> None:
+        channel = channel_of(server, commands={"new": [123], "status": "off", "help": "off"})
+        async with listening(channel, hub):
+            assert [command["command"] for command in server.state.commands] == ["new", "stop", "pair"]
+        await channel.close()
 
     async def test_no_menu_where_commands_are_off(self, server: TelegramServer, hub: Hub) -> None:
         channel = channel_of(server, commands=False)
