@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from hub.message import Address, Buttons, Message, Part, Value
+from hub.message import Address, Buttons, File, Message, Part, Value
 from hub.model import ToolCall, Usage
 
 
@@ -79,6 +79,10 @@ class Turn(Protocol):
         `key` tells the posts of one step apart: the same key of the same step again, after a crash, sends nothing
         twice. Raises Forbidden where the agent may not post, RequestError for an unknown channel.
         """
+        ...
+
+    async def keep(self, name: str, media_type: str, content: bytes) -> File:
+        """Store a file, to be posted."""
         ...
 
     def emit(self, text: str) -> None:

@@ -157,6 +157,7 @@ class Engine:
                     posts=self.posts,
                     posts_to=agent.posts_to,
                     voices=self._voices(agent),
+                    files=self.files,
                     budget=agent.context.budget or DEFAULT_BUDGET,
                 )
                 handler = TurnHandler(persona, self.runner(name, agent))

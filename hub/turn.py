@@ -13,9 +13,10 @@ from hub import memory
 from hub.accounts.turns import signs_of
 from hub.agent import Receipt, Reply, Step
 from hub.bus import Bus, Hold
-from hub.errors import Forbidden
+from hub.errors import Forbidden, RequestError
+from hub.files import FileStore
 from hub.memory import Entry, Heard, Stepped
-from hub.message import API, Address, Author, Buttons, Delivery, Live, Message, Part, described
+from hub.message import API, Address, Author, Buttons, Delivery, File, Live, Message, Part, described
 from hub.model import Usage
 from hub.posts import Posts, may_post
 from hub.store import Connection
@@ -38,6 +39,7 @@ class Persona:
     posts_to: tuple[str, ...] = ()
     voices: Voices | None = None
     """Writes down voice messages, where config names a model for it."""
+    files: FileStore | None = None
     budget: int = 32_000
     """Tokens of history the agent sees."""
 
@@ -165,6 +167,12 @@ class RunningTurn:
         reason = reason or self._persona.posts.waiting_because(record) or record.last_error
         ids = tuple(part.platform_id for part in record.parts)
         return Receipt(id=delivery.id, status=status, platform_ids=ids, reason=reason)
+
+    async def keep(self, name: str, media_type: str, content: bytes) -> File:
+        """Store a file, to be posted."""
+        if self._persona.files is None:
+            raise RequestError("Files cannot be stored here.")
+        return await self._persona.files.keep(name, media_type, content)
 
     def _may_post(self, address: Address) -> bool:
         if self.message.posts_to is not None:

@@ -179,6 +179,7 @@ _SCRIPT: list[tuple[str, Callable[[_Ask], _Answer]]] = [
     (r"fail", _fail),
     (r"fail (\d{1,9}) then (.+)", _fail_then),
     (r"post to (\S+):\s+(.+)", _post),
+    (r"call (\S+)\s+(\{.*\})\n\n\[.*", _call),  # with files, which stand below the text
     (r"call (\S+)\s+(\{.*)", _call),
     (r"what did i say\??", _recall),
     (r"system", _system),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from agents.tools.media import DESCRIPTION, Media
 from agents.tools.tool import failure
 from hub.agent import Receipt, Turn
 from hub.message import API, Address, Button, Buttons, Text
@@ -17,6 +18,7 @@ _PARAMETERS: dict[str, Any] = {
         "channel": {"type": "string", "description": "The channel's name. Leave out for the chat you are in."},
         "chat_id": {"type": "string", "description": "The chat's id there. Leave out for the chat you are in."},
         "thread_id": {"type": "string", "description": "A thread or topic of that chat, if it has some."},
+        "media": {"type": "array", "items": {"type": "string"}, "description": DESCRIPTION},
         "buttons": {
             "type": "array",
             "items": {"type": "array", "items": {"type": "string"}},
@@ -35,7 +37,7 @@ class _Arguments(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     channel: str | None = None
     chat_id: str | int | None = None
     thread_id: str | int | None = None
-    media: object = None
+    media: str | list[str] | None = None
     buttons: list[list[str]] | None = None
 
 
@@ -49,6 +51,9 @@ class MessageTool:
     )
     parameters = _PARAMETERS
 
+    def __init__(self, media: Media | None = None) -> None:
+        self._media = media or Media()
+
     async def call(self, turn: Turn, key: str, arguments: dict[str, Any]) -> str:
         """Post and return what became of it, as JSON; nothing that was asked for is left out in silence."""
         wanted = msgspec.convert(arguments, _Arguments)
@@ -56,7 +61,14 @@ class MessageTool:
         if problem := _problem(wanted, target):
             return failure(problem)
         assert target is not None
-        return _report(await turn.post(key, target, (Text(text=wanted.content),), _buttons(wanted.buttons or [])))
+        files = await self._media.bring(turn, _named(wanted.media))
+        parts = (Text(text=wanted.content), *files) if wanted.content.strip() else files
+        return _report(await turn.post(key, target, parts, _buttons(wanted.buttons or [])))
+
+
+def _named(media: str | list[str] | None) -> list[str]:
+    """The files a model names: models write a single one without its list."""
+    return [name for name in ([media] if isinstance(media, str) else media or []) if name.strip()]
 
 
 def _buttons(rows: list[list[str]]) -> Buttons:
@@ -66,9 +78,7 @@ def _buttons(rows: list[list[str]]) -> Buttons:
 
 
 def _problem(wanted: _Arguments, target: Address | None) -> str | None:
-    if wanted.media:
-        return "Nothing was sent: this version sends text and buttons, without media."
-    if not wanted.content.strip():
+    if not wanted.content.strip() and not _named(wanted.media):
         return "Nothing was sent: content is empty."
     if target is None:
         return "Nothing was sent: name both channel and chat_id, because there is no chat to default to."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import msgspec
 
 from hub.agent import Receipt, Step
 from hub.errors import HubError
-from hub.message import Address, Author, Buttons, Message, Part, Text
+from hub.message import Address, Author, Buttons, File, Message, Part, Text
 from hub.model import Usage
 
 CHAT = Address("support", "42", "7")
@@ -34,6 +35,7 @@ class FakeTurn:
         self.history: list[dict[str, Any]] = []
         self.steps: list[Step] = []
         self.posts: list[Post] = []
+        self.files: dict[str, bytes] = {}
         self.emitted: list[str] = []
         self.cut: list[tuple[Usage, str]] = []
         """Tokens of model calls that were cut off, and whose they were."""
@@ -53,6 +55,11 @@ class FakeTurn:
             raise self.refusal
         self.posts.append(Post(key, address, parts, buttons))
         return Receipt(id=f"{self.id}:{key}", status=self.status, platform_ids=("p1",), reason=self.reason)
+
+    async def keep(self, name: str, media_type: str, content: bytes) -> File:
+        ref = hashlib.sha256(content).hexdigest()
+        self.files[ref] = content
+        return File(ref=ref, name=name, media_type=media_type, size=len(content))
 
     def emit(self, text: str) -> None:
         self.emitted.append(text)

@@ -70,11 +70,6 @@ class TestResult:
         receipt = await use(turn, content="hi")
         assert (receipt["status"], receipt["reason"]) == ("waiting", "channel not enabled")
 
-    async def test_media_is_refused_aloud(self) -> None:
-        turn = FakeTurn()
-        assert "without media" in (await use(turn, content="hi", media=["a.png"]))["error"]
-        assert turn.posts == []
-
     async def test_buttons_go_along_row_by_row_and_blank_ones_do_not(self) -> None:
         turn = FakeTurn()
         await use(turn, content="hi", buttons=[["yes", "no"], [" "]])
@@ -106,4 +101,4 @@ class TestResult:
 def test_only_what_works_is_offered() -> None:
     tool = make("message")
     assert tool.name == "message"
-    assert set(tool.parameters["properties"]) == {"content", "channel", "chat_id", "thread_id", "buttons"}
+    assert set(tool.parameters["properties"]) == {"content", "channel", "chat_id", "thread_id", "media", "buttons"}
