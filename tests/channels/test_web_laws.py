@@ -7,9 +7,11 @@ from typing import cast
 import pytest
 
 from channels.web import Channel
+from hub.channel import Channel as Port
 from hub.channel import Sending
-from hub.message import Address, Text
-from tests.contracts.channel import LivingLaws, Platform, SendingLaws
+from hub.message import Address, File, Text
+from tests.contracts.channel import Hub, LivingLaws, Platform, SendingLaws
+from tests.contracts.channel_abilities import FileLaws, FilePlatform
 
 HERE = Address("web", "lobby")
 
@@ -29,11 +31,20 @@ class LocalRooms:
         assert len(self.posts) >= count
         return [post.part.text for post in self.posts if isinstance(post.part, Text)]
 
+    async def files(self, count: int) -> list[tuple[str, bytes]]:
+        assert len(self.posts) >= count
+        return [(post.part.name, post.content) for post in self.posts if isinstance(post.part, File)]
 
-class TestLaws(LivingLaws, SendingLaws):
+
+class TestLaws(LivingLaws, SendingLaws, FileLaws):
     @pytest.fixture
-    async def platform(self) -> Platform:
-        return cast(Platform, LocalRooms())
+    async def platform(self) -> FilePlatform:
+        return cast(FilePlatform, LocalRooms())
+
+    @pytest.mark.difference("people's files come over HTTP: tests/api/test_web_files.py")
+    async def test_21_a_file_is_stored_and_stands_among_the_parts(
+        self, platform: FilePlatform, channel: Port, hub: Hub
+    ) -> None: ...
 
     @pytest.fixture
     async def channel(self, platform: Platform) -> Channel:
