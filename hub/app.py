@@ -36,7 +36,7 @@ from hub.files import FileStore
 from hub.ingress import Ingress
 from hub.inlet import Door, Inlet
 from hub.message import agent_inbox
-from hub.model import Model, Transcriber
+from hub.model import Loads, Model, Transcriber
 from hub.posts import Channels, Posts
 from hub.rooms import StoredRooms
 from hub.signals import Signals
@@ -170,6 +170,13 @@ class Engine:
             self._holder = Worker(self.bus, RUN, self.supervisor, timing=endless)
             self._holder.start()
         self._upkeep = asyncio.create_task(self.upkeep.run(), name="upkeep")
+
+    async def load(self) -> None:
+        """Import what models need, one after the other, so that no first answer waits for it."""
+        for model in self.models.values():
+            if isinstance(model, Loads):
+                await model.load()
+        _spare_the_collector()
 
     def stop_listening(self) -> None:
         """Take nothing in from the channels any more."""
@@ -338,7 +345,9 @@ async def serve(config: Config, given: str | None, stop: asyncio.Event, started:
         stop_listening = asyncio.create_task(_when(stop, engine.stop_listening))
         app = create_app(facade(engine))
         _spare_the_collector()
+        loading = asyncio.create_task(engine.load(), name="load models")
         await serve_http(app, listener, stop, grace=GRACE)
+        loading.cancel()
         await stop_listening
 
 

@@ -123,6 +123,15 @@ async def answering(model: Model, request: Completion) -> AsyncGenerator[AsyncIt
 
 
 @runtime_checkable
+class Loads(Protocol):
+    """A model whose library takes long to import."""
+
+    async def load(self) -> None:
+        """Do now, beside other things, what the first answer would have to wait for."""
+        ...
+
+
+@runtime_checkable
 class Embedder(Protocol):
     """A model that turns texts into vectors."""
 

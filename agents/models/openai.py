@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,8 +24,9 @@ from hub.message import Value
 from hub.model import Chunk, Completion, Embeddings, Recording, Transcript, Usage
 from hub.retry import delay
 
-if TYPE_CHECKING:  # the SDK is imported when a model is made: it costs half a second and 50 MB
+if TYPE_CHECKING:  # the SDK is imported when a model is loaded or first asked: it costs half a second and 50 MB
     import httpx2
+    import openai
 
 _T = TypeVar("_T")
 _OPENAI = "https://api.openai.com/v1"
@@ -62,28 +64,42 @@ class OpenAI:
         retries: int = 2,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        import httpx2
-        import openai
-
         self.model = model
         self._key = api_key
+        self._base_url = base_url or _OPENAI
         self._max_output = max_output
         self._timeouts = timeouts or Timeouts()
         self._retries = retries
         self._sleep = sleep
         # OpenAI itself refuses the old name for its newer models, other servers do not know the new one.
         self._max_name = "max_tokens" if base_url and not base_url.startswith(_OPENAI) else "max_completion_tokens"
+        self._client: openai.AsyncOpenAI | None = None
+
+    async def load(self) -> None:
+        """Import the SDK and make its client, off the loop: it takes half a second."""
+        if self._client is None:
+            client = await asyncio.to_thread(self._make_client)
+            self._client = self._client or client  # somebody else may have been quicker
+
+    def _make_client(self) -> openai.AsyncOpenAI:
+        import httpx2
+        import openai
+
         limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-        self._client = openai.AsyncOpenAI(
-            api_key=api_key or "none",
-            base_url=base_url or _OPENAI,
+        return openai.AsyncOpenAI(
+            api_key=self._key or "none",
+            base_url=self._base_url,
             max_retries=0,
             timeout=openai.Timeout(None, connect=self._timeouts.connect),
             # The SDK would take these from the environment and send them to any server.
             default_headers={"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},  # pyright: ignore[reportArgumentType]
             http_client=openai.DefaultAioHttpClient(limits=limits),
         )
-        self._stream = openai.AsyncStream[Any]
+
+    async def _connection(self) -> openai.AsyncOpenAI:
+        await self.load()
+        assert self._client is not None
+        return self._client
 
     async def complete(self, request: Completion) -> AsyncGenerator[Chunk]:
         """Answer in the upstream's own chunks; until the first one came, a failure is tried again."""
@@ -119,7 +135,8 @@ class OpenAI:
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self._client.close()
+        if self._client is not None:
+            await self._client.close()
 
     async def _persistently(self, attempt: Callable[[], Awaitable[_T]], *, hurry: bool = False) -> _T:
         for number in count(1):
@@ -146,7 +163,7 @@ class OpenAI:
     async def _transcript(self, recording: Recording) -> Transcript:
         hints = {"language": recording.language, "prompt": recording.prompt}
         async with asyncio.timeout(self._timeouts.whole):
-            said = await self._client.audio.transcriptions.create(
+            said = await (await self._connection()).audio.transcriptions.create(
                 model=self.model,
                 file=(_audio_name(recording), recording.content, recording.media_type),
                 extra_body={name: hint for name, hint in hints.items() if hint},
@@ -177,7 +194,8 @@ class OpenAI:
         """The answer, of which only the head was read."""
         # `chat.completions.create` would walk through the request first, and that costs more than to send it.
         content = msgspec.json.encode(body)
-        stream = await self._client.post(path, cast_to=object, content=content, stream=True, stream_cls=self._stream)
+        client = self._client or await self._connection()
+        stream = await client.post(path, cast_to=object, content=content, stream=True, stream_cls=_stream_class())
         return stream.response
 
     def _body(self, request: Completion) -> dict[str, Any]:
@@ -253,6 +271,13 @@ class _Answer:
     async def close(self) -> None:
         self.patience.stop()
         await self.opened.aclose()
+
+
+@cache
+def _stream_class() -> type[openai.AsyncStream[Any]]:
+    import openai
+
+    return openai.AsyncStream[Any]
 
 
 def _audio_name(recording: Recording) -> str:

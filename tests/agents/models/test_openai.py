@@ -374,12 +374,14 @@ class TestTimeouts:
         assert "".join(heard) == "onetwo"
 
 
-def test_the_sdk_is_imported_when_a_model_is_made() -> None:
+def test_the_sdk_is_imported_when_a_model_is_loaded() -> None:
     program = """
-import sys
+import asyncio, sys
 import agents.models.openai, agents.models.demo, agents.runner, agents.tools
+model = agents.models.openai.OpenAI(model="m")
+asyncio.run(model.close())
 assert not {"openai", "httpx2", "aiohttp"} & sys.modules.keys()
-agents.models.openai.OpenAI(model="m")
+asyncio.run(model.load())
 assert "openai" in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
