@@ -32,11 +32,12 @@ class Limits(Value, frozen=True, kw_only=True):
     tool_seconds: float = 60.0
     tokens: int | None = None
 
-    def reached(self, step: int, tokens: int) -> str | None:
-        """Why this step is the last one and gets no tools, or None."""
-        if step >= self.steps:
+    def reached(self, finished: Sequence[Step]) -> str | None:
+        """Why the step after these is the last one and gets no tools, or None."""
+        if len(finished) + 1 >= self.steps:
             return f"I stopped here: this took more than {self.steps} steps."
-        if self.tokens is not None and tokens >= self.tokens:
+        used = sum(step.usage.prompt + step.usage.completion for step in finished)
+        if self.tokens is not None and used >= self.tokens:
             return f"I stopped here: this took more than {self.tokens} tokens."
         return None
 
@@ -70,32 +71,26 @@ class Runner:
         What is emitted is the texts of the steps and of the reply, joined by blank lines, the empty ones left out.
         """
         deadline = _now() + self.limits.seconds
-        view = await turn.view()
-        earlier = _finished(view)
-        spoke, step, tokens = any(earlier), len(earlier), 0
-        if self._is_silenced(view):
-            return Reply(silent=True)
-        while True:
-            step += 1
-            last = self.limits.reached(step, tokens)
-            said = _Said(turn, self.model_name, spoke=spoke)
+        while not self._is_silenced(await turn.view()):
+            await turn.take()
+            last = self.limits.reached(turn.steps)
+            said = _Said(turn, self.model_name)
             with said.counted():
-                in_time = await self._ask(turn, view, said, deadline, tools=last is None)
+                in_time = await self._ask(turn, said, deadline, tools=last is None)
                 if not in_time:
                     said.conclude(f"I stopped here: this took more than {self.limits.seconds:g} seconds.")
                 elif said.calls and last:
                     said.conclude(last)
                 if last or not in_time or not said.calls:
                     return Reply(text=said.text, finish=said.finish, usage=said.usage, model=said.model)
-                results = await self._use(turn, said.calls, deadline)
-            calls = tuple(map(_sound, said.calls))
-            finished = Step(text=said.text, calls=calls, results=results, usage=said.usage, model=said.model)
-            await turn.checkpoint(finished)
-            view += _as_messages(finished)
-            if self._is_silenced(view):
-                return Reply(silent=True)
-            spoke = spoke or bool(said.text)
-            tokens += said.usage.prompt + said.usage.completion
+            with turn.acting():
+                with said.counted():
+                    results = await self._use(turn, said.calls, deadline)
+                calls = tuple(map(_sound, said.calls))
+                await turn.checkpoint(
+                    Step(text=said.text, calls=calls, results=results, usage=said.usage, model=said.model)
+                )
+        return Reply(silent=True)
 
     def _is_silenced(self, view: list[dict[str, Any]]) -> bool:
         """Whether the newest step ended the turn without a message."""
@@ -103,11 +98,11 @@ class Runner:
         names = [call["function"]["name"] for call in newest.get("tool_calls") or ()]
         return STAY_SILENT in names and STAY_SILENT in self._tools
 
-    async def _ask(self, turn: Turn, view: list[dict[str, Any]], said: _Said, deadline: float, *, tools: bool) -> bool:
+    async def _ask(self, turn: Turn, said: _Said, deadline: float, *, tools: bool) -> bool:
         """One call of the model; False when time ran out before its end."""
         given = {name: value for message in turn.messages for name, value in message.params.items()}
         request = prepare(
-            Completion(messages=view, tools=self._schemas if tools else [], params=given),
+            Completion(messages=await turn.view(), tools=self._schemas if tools else [], params=given),
             self.system_prompt,
             self.params,
         )
@@ -176,7 +171,7 @@ def prepare(completion: Completion, system_prompt: str, params: dict[str, Any]) 
 class _Said:
     """What the model says in one step, passed on to the turn as it comes."""
 
-    def __init__(self, turn: Turn, model: str, *, spoke: bool) -> None:
+    def __init__(self, turn: Turn, model: str) -> None:
         self.calls: tuple[ToolCall, ...] = ()
         self.model = model
         self.finish = "stop"
@@ -185,7 +180,7 @@ class _Said:
         self._usage: Usage | None = None
         self._thought: list[str] = []
         self._pieces: list[str] = []
-        self._lead = "\n\n" if spoke else ""
+        self._lead = "\n\n" if any(step.text for step in turn.steps) else ""
 
     @property
     def text(self) -> str:
@@ -251,27 +246,6 @@ def _sound(call: ToolCall) -> ToolCall:
     except msgspec.DecodeError:
         return ToolCall(id=call.id, name=call.name, arguments="{}")
     return call
-
-
-def _finished(view: list[dict[str, Any]]) -> list[str]:
-    """The texts of the steps that this turn finished before it was cut off."""
-    texts: list[str] = []
-    for message in reversed(view):
-        if message.get("role") == "user":
-            break
-        if message.get("role") == "assistant":
-            texts.append(message.get("content") or "")
-    return texts
-
-
-def _as_messages(step: Step) -> list[dict[str, Any]]:
-    calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in step.calls
-    ]
-    said: dict[str, Any] = {"role": "assistant", "content": step.text or None, "tool_calls": calls}
-    results = zip(step.calls, step.results, strict=True)
-    return [said, *({"role": "tool", "tool_call_id": call.id, "content": result} for call, result in results)]
 
 
 def _now() -> float:

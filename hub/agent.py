@@ -6,6 +6,7 @@ An agent sees a `Turn` and nothing else: no bus, no database. What it does throu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from hub.message import Address, Buttons, File, Message, Part, Value
@@ -62,7 +63,19 @@ class Turn(Protocol):
 
     @property
     def messages(self) -> Sequence[Message]:
-        """What was said and is to be answered, oldest first; never empty."""
+        """What was said and is to be answered, oldest first; never empty, and `take` may add to it."""
+        ...
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The steps that this turn has finished, also those from before a crash."""
+        ...
+
+    async def take(self) -> Sequence[Message]:
+        """What else was said meanwhile and is to be answered with the rest, where the agent is `busy: steer`.
+
+        From then on it is in `messages` and in the view, after the steps that were finished before it came.
+        """
         ...
 
     async def view(self) -> list[dict[str, Any]]:
@@ -93,10 +106,18 @@ class Turn(Protocol):
         """Count the tokens of a model call that was cut off; those of steps and replies are counted with them."""
         ...
 
+    def acting(self) -> AbstractContextManager[None]:
+        """For what must not be cut in two: no newer message interrupts the turn before this is left."""
+        ...
+
 
 class Agent(Protocol):
     """Something that takes a turn and answers."""
 
     async def answer(self, turn: Turn) -> Reply:
-        """Run the turn to its end; cancelled when its asker no longer wants it. Raises ModelError."""
+        """Run the turn to its end; raises ModelError.
+
+        Cancelled when its asker no longer wants it, and where a newer message interrupts it: then it is called again,
+        with that message too and with what `steps` has.
+        """
         ...

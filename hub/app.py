@@ -159,6 +159,8 @@ class Engine:
                     voices=self._voices(agent),
                     files=self.files,
                     budget=agent.context.budget or DEFAULT_BUDGET,
+                    busy=agent.busy,
+                    debounce=agent.debounce,
                 )
                 handler = TurnHandler(persona, self.runner(name, agent))
                 worker = Worker(self.bus, agent_inbox(name), handler, timing=self.timing, concurrency=1024)

@@ -53,6 +53,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Fits = Callable[[Waiting, Waiting], bool]
+"""Whether a message belongs to the one before it; pure."""
 ASIDE = ""
 """The lane of messages that were settled when they were stored."""
 FLOOR_SECONDS = 1.0
@@ -133,7 +135,8 @@ class Bus:
             case Release():
                 return self._release(connection, operation)
             case Hold():
-                return self._hold(connection, operation.lease)
+                self._hold(connection, operation.lease)
+                return True
             case Free():
                 row = {"inbox_": operation.inbox, "lane_": operation.lane, "now": self.clock()}
                 return connection.execute(_q(connection).free, row).first() is not None
@@ -234,11 +237,12 @@ class Bus:
             connection.execute(q.attempt, row)
         return True
 
-    def _hold(self, connection: Connection, lease: Lease) -> bool:
-        row = {"lane_id_": lease.lane_id, "token_": lease.token}
-        if connection.execute(_q(connection).hold, row).first() is None:
+    def _hold(self, connection: Connection, lease: Lease) -> int:
+        """Lock the lane if it is still held; returns its stop mark."""
+        held = connection.execute(_q(connection).hold, {"lane_id_": lease.lane_id, "token_": lease.token}).first()
+        if held is None:
             raise _lost(lease)
-        return True
+        return held.stop
 
     async def claim(self, inbox: str, limit: int, seconds: float) -> list[Lease]:
         """Lease up to `limit` ready lanes of an inbox for `seconds`; those that wait longest, in no order."""
@@ -288,19 +292,26 @@ class Bus:
             messages=[_waiting(head)],
         )
 
-    async def take(self, lease: Lease, limit: int) -> list[Waiting]:
-        """Further messages of the leased lane, added to the lease; raises LeaseLost."""
+    async def take(self, lease: Lease, limit: int, fits: Fits | None = None) -> list[Waiting]:
+        """Further messages of the leased lane, added to the lease; raises LeaseLost.
 
-        def unit(connection: Connection) -> list[Waiting]:
-            q = _q(connection)
-            self._hold(connection, lease)
-            after = {"lane_id_": lease.lane_id, "after": lease.messages[-1].seq, "limit_": limit}
-            more = [_waiting(row) for row in connection.execute(q.more, after)]
+        Only as long as each one `fits` the one before it, and nothing that was sent after a cancel of the lease.
+        """
+
+        def unit(connection: Connection) -> tuple[int, list[Waiting]]:
+            q, last = _q(connection), lease.messages[-1]
+            stop = self._hold(connection, lease)
+            after = {"lane_id_": lease.lane_id, "after": last.seq, "limit_": limit}
+            more: list[Waiting] = []
+            for waiting in map(_waiting, connection.execute(q.more, after)):
+                if lease.head.seq <= stop < waiting.seq or (fits and not fits((more or [last])[-1], waiting)):
+                    break
+                more.append(waiting)
             if more:
                 connection.execute(q.take, {"lane_id_": lease.lane_id, "taken_": more[-1].seq})
-            return more
+            return stop, more
 
-        more = await self.store.write(unit)
+        lease.stop, more = await self.store.write(unit)
         lease.messages += more
         return more
 

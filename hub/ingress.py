@@ -14,7 +14,7 @@ from hub.access import Caps, Rules
 from hub.bus import AlreadyThere, Bus, Publish
 from hub.commands import FOR_STRANGERS, Commands, Order, answer_to, aside, named
 from hub.errors import InboxFull, NotFound
-from hub.message import Address, Message, agent_inbox, reply_id
+from hub.message import Address, Message, agent_inbox, news_of, reply_id
 from hub.posts import publish
 from hub.store import Connection
 
@@ -158,6 +158,7 @@ class Ingress:
         )
         if new and message.author.kind == "bot":
             self._loops.heard(message)
+        self._bus.signals.send(news_of(inbox, str(message.address)))
 
     async def _full(self, message: Message, agent: str, full: InboxFull) -> None:
         log.warning("refused: full", id=message.id, address=str(message.address), error=str(full))

@@ -165,6 +165,11 @@ def agent_inbox(agent: str) -> str:
     return f"agent:{agent}"
 
 
+def news_of(inbox: str, lane: str) -> str:
+    """The topic that tells that something new waits in a lane."""
+    return f"news.{inbox}.{lane}"
+
+
 def channel_inbox(channel: str) -> str:
     """The inbox of a channel's deliveries."""
     return f"channel:{channel}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 import msgspec
 import structlog
@@ -12,13 +14,14 @@ import structlog
 from hub import memory
 from hub.accounts.turns import signs_of
 from hub.agent import Receipt, Reply, Step
-from hub.bus import Bus, Hold
-from hub.errors import Forbidden, RequestError
+from hub.bus import Bus, Hold, Waiting
+from hub.errors import Forbidden, RequestError, StoreUnavailable
 from hub.files import FileStore
 from hub.memory import Entry, Heard, Stepped
-from hub.message import API, Address, Author, Buttons, Delivery, File, Live, Message, Part, described
+from hub.message import API, Address, Author, Buttons, Delivery, File, Live, Message, Part, described, news_of
 from hub.model import Usage
 from hub.posts import Posts, may_post
+from hub.signals import POLL
 from hub.store import Connection
 from hub.voices import Voices
 from hub.worker import Work
@@ -27,6 +30,10 @@ log = structlog.get_logger()
 POST_WAIT = 10.0
 """How long a tool waits for its post's receipt, in seconds."""
 POST_EXPIRES = 24 * 3600.0
+MOST = 100
+"""How many messages a turn takes at a time."""
+MOST_PAUSES = 10
+"""A sender who never pauses is answered after so many times `debounce`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +49,10 @@ class Persona:
     files: FileStore | None = None
     budget: int = 32_000
     """Tokens of history the agent sees."""
+    busy: Literal["queue", "steer", "interrupt"] = "queue"
+    """What becomes of messages that come to a chat's turn while it runs."""
+    debounce: float = 0.0
+    """Seconds to wait for more of the same sender before a chat's turn begins."""
 
     @property
     def author(self) -> Author:
@@ -52,19 +63,26 @@ class Persona:
 class RunningTurn:
     """The `Turn` of one lease: what the agent sees, and what it has done so far."""
 
-    def __init__(self, persona: Persona, work: Work, message: Message) -> None:
+    def __init__(self, persona: Persona, work: Work) -> None:
         self._persona = persona
         self._bus = persona.bus
         self._lease = work.lease
-        self.message = message
+        self.messages: list[Message] = [message_of(work.lease.head)]
         self.started_at = persona.bus.clock()
         self.first_token_at: float | None = None
         self.session: int | None = None
         self.history: list[Entry] = []
         """What the session held before this turn, as far as the model sees it."""
+        self.entries: list[Entry] = [heard(self.message)]
+        """This turn's own: what it heard and the steps it finished, in their order."""
         self.journaled = 0
-        """Entries of this turn that are stored."""
-        self.steps: list[Entry] = []
+        """How many of them are stored."""
+        self.steps: list[Step] = []
+        self.overtaken = asyncio.Event()
+        """Set while a newer message may interrupt what the agent does."""
+        self._is_acting = False
+        self.is_behind = False
+        """There are messages that the agent has not seen, because they came while it was at work."""
         self.usage = Usage()
         self.lost = Usage()
         """Of which: what a model call that was cut off took."""
@@ -72,38 +90,41 @@ class RunningTurn:
         self._said: list[str] = []
         self._pieces: list[str] = []
         self._emitted = 0
-        self._topic = topic_of(message)
+        self._topic = topic_of(self.message)
 
     @property
     def id(self) -> str:
         return self._lease.head.id
 
     @property
+    def message(self) -> Message:
+        """The first one, whose id is the turn's."""
+        return self.messages[0]
+
+    @property
     def address(self) -> Address:
         return self.message.address
 
     @property
-    def messages(self) -> Sequence[Message]:
-        return (self.message,)
-
-    @property
-    def heard(self) -> Heard:
-        return Heard(text=described(self.message), author=None if self.message.direct else self.message.author.name)
-
-    @property
     def reply_to(self) -> str | None:
-        """What the answer names: the question, where others talk too."""
-        return self.message.answers_name
+        """What the answer names, where others talk too: the newest of the messages that came before its first step."""
+        first = next((at for at, entry in enumerate(self.entries) if not isinstance(entry, Heard)), len(self.messages))
+        return self.messages[first - 1].answers_name
 
     async def begin(self) -> None:
-        """Find the turn's session, its history and, when it was cut off before, what it had done."""
+        """Find the turn's session, its history and, when it was cut off before, what it had heard and done."""
         self.session, self.history, entries = await self._bus.store.read(self._recall)
-        self.journaled, self.steps = len(entries), entries[1:]
-        for step in self.steps:
-            if isinstance(step, Stepped):
-                self._meter(step.usage, step.model)
-                self._say(step.text)
+        if entries:
+            self.entries, self.journaled = entries, len(entries)
+            await self._take_again(sum(isinstance(entry, Heard) for entry in entries) - 1)
+        for entry in entries:
+            if isinstance(entry, Stepped):
+                self._finish(as_step(entry))
         self._emitted = len(self.response)
+
+    async def _take_again(self, count: int) -> None:
+        if count:
+            self.messages += map(message_of, await self._bus.take(self._lease, count))
 
     def _recall(self, connection: Connection) -> tuple[int | None, list[Entry], list[Entry]]:
         session, entries = memory.journal(connection, self.id)
@@ -115,35 +136,127 @@ class RunningTurn:
 
     async def listen(self) -> None:
         """Have voice messages written down, unless that was done before the turn was cut off."""
-        if self._persona.voices is not None and not self.journaled:
-            self.message, used = await self._persona.voices.written(self.message)
-            self._meter(used, "")
+        if self._persona.voices is None:
+            return
+        places = [at for at, entry in enumerate(self.entries) if isinstance(entry, Heard)]
+        for number, at in enumerate(places):
+            if at >= self.journaled:
+                written, used = await self._persona.voices.written(self.messages[number])
+                self.messages[number], self.entries[at] = written, heard(written)
+                self._meter(used, "")
+
+    async def collect(self) -> float | None:
+        """Take what the sender said right after; a Unix time to wait for where more may still come.
+
+        What belongs together is told by when it came, so a turn that is begun again finds the same.
+        """
+        pause, head = self._persona.debounce, self._lease.head
+        if not pause or self.journaled or self.message.author.kind != "person":
+            return None
+        latest = head.at + pause * MOST_PAUSES
+
+        def fits(last: Waiting, waiting: Waiting) -> bool:
+            rapid = waiting.at - last.at <= pause and waiting.at <= latest
+            return rapid and is_readable(waiting) and message_of(waiting).author.id == self.message.author.id
+
+        more = await self._bus.take(self._lease, MOST, fits)
+        until = min(self._lease.messages[-1].at + pause, latest)
+        if self._bus.clock() < until:
+            return until
+        self._add(more)
+        return None
+
+    async def take(self) -> Sequence[Message]:
+        """What else was said meanwhile, where the agent wants to be steered."""
+        if self._persona.busy != "steer" or self.address.channel == API:
+            return ()
+        known = len(self.messages)
+        self._add(await self._bus.take(self._lease, MOST, lambda _, waiting: is_readable(waiting)))
+        await self._remember(known)
+        return self.messages[known:]
+
+    def _add(self, more: Sequence[Waiting]) -> None:
+        messages = [message_of(waiting) for waiting in more]
+        self.messages += messages
+        self.entries += map(heard, messages)
+
+    async def _remember(self, known: int) -> None:
+        """Store what was taken besides what was `known`: a turn that is cut off has to take the same again."""
+        if len(self.messages) > known:
+            await self.listen()
+            await self._write()
+
+    async def catch_up(self) -> None:
+        """Take everything that waits; an agent that is at work is behind then."""
+        if await self._bus.waiting(self._lease.inbox, self._lease.lane) > len(self._lease.messages):
+            known = len(self.messages)
+            self._add(await self._bus.take(self._lease, MOST, lambda _, waiting: is_readable(waiting)))
+            self.is_behind = self.is_behind or len(self.messages) > known
+            self._overtake()
+            await self._remember(known)
+
+    async def watch(self) -> NoReturn:
+        """Take what is said while the turn runs, and interrupt it."""
+        with self._bus.signals.listen(news_of(self._lease.inbox, self._lease.lane)) as news:
+            while True:
+                try:
+                    await self.catch_up()
+                except StoreUnavailable as error:
+                    log.warning("not looked for newer messages", turn=self.id, error=str(error))
+                await news.next(POLL)
+
+    def restart(self) -> None:
+        """Let go of what was said of an unfinished step: the agent begins it anew, knowing all messages."""
+        self.is_behind = False
+        self._overtake()
+        self._pieces = []
+        self._emitted = len(self.response)
+
+    @contextmanager
+    def acting(self) -> Generator[None]:
+        """What is done inside is finished before a newer message interrupts the turn."""
+        self._is_acting = True
+        self._overtake()
+        try:
+            yield
+        finally:
+            self._is_acting = False
+            self._overtake()
+
+    def _overtake(self) -> None:
+        if self.is_behind and not self._is_acting:
+            self.overtaken.set()
+        else:
+            self.overtaken.clear()
 
     async def view(self) -> list[dict[str, Any]]:
         """The conversation so far in OpenAI's shape."""
-        return memory.as_chat([*self.history, self.heard, *self.steps])
+        return memory.as_chat([*self.history, *self.entries])
 
     async def checkpoint(self, step: Step) -> None:
         """Make a finished step durable."""
         # All of it before the write: when a stop cuts that off, it may be stored or not, and nothing is said twice.
-        self._meter(step.usage, step.model)
-        self._say(step.text)
-        self.steps.append(memory.stepped(step))
+        self._finish(step)
+        self.entries.append(memory.stepped(step))
+        await self._write()
+
+    async def _write(self) -> None:
         written: list[int] = []
 
         def write(connection: Connection) -> None:
             written.append(self.append(connection))
 
+        count = len(self.entries)
         await self._bus.commit(Hold(lease=self._lease), also=write)
-        self.session, self.journaled = written[0], 1 + len(self.steps)
+        self.session, self.journaled = written[0], max(self.journaled, count)
 
     def append(self, connection: Connection, *last: Entry) -> int:
         """A unit: write the entries that are not stored yet, and `last`; returns the turn's session."""
         now, session = self._bus.clock(), self.session
         if session is None:
             session = memory.first_session(connection, self._persona.name, self.address, self.id, now)
-        entries = [self.heard, *self.steps, *last][self.journaled :]
-        memory.append(connection, session, self.id, self.journaled, entries, now)
+        first = self.journaled
+        memory.append(connection, session, self.id, first, [*self.entries, *last][first:], now)
         return session
 
     async def post(self, key: str, address: Address, parts: tuple[Part, ...], buttons: Buttons = ()) -> Receipt:
@@ -204,6 +317,11 @@ class RunningTurn:
         if reply.silent:
             self._said = []
 
+    def _finish(self, step: Step) -> None:
+        self._meter(step.usage, step.model)
+        self._say(step.text)
+        self.steps.append(step)
+
     def _say(self, text: str) -> None:
         """The text of a step is complete."""
         self._pieces = []
@@ -243,3 +361,30 @@ class RunningTurn:
 def topic_of(message: Message) -> str:
     """Where a turn shows signs of life: to its asker over HTTP, or to its channel."""
     return signs_of(message.id) if message.address.channel == API else f"live.{message.address.channel}"
+
+
+def heard(message: Message) -> Heard:
+    """A message as it is remembered."""
+    return Heard(text=described(message), author=None if message.direct else message.author.name)
+
+
+def as_step(entry: Stepped) -> Step:
+    """A step that was remembered."""
+    return Step(text=entry.text, calls=entry.calls, results=entry.results, usage=entry.usage, model=entry.model)
+
+
+def message_of(waiting: Waiting) -> Message:
+    """A message that waits; raises msgspec.DecodeError for one that nobody can read."""
+    return _DECODER.decode(waiting.body)
+
+
+def is_readable(waiting: Waiting) -> bool:
+    """Whether a message may be taken: one that cannot be read ends by itself, in a turn of its own."""
+    try:
+        message_of(waiting)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+_DECODER = msgspec.json.Decoder(Message)

@@ -17,13 +17,13 @@ from hub.agent import Agent, Reply
 from hub.bus import Lease
 from hub.errors import ModelError, ModelRefused
 from hub.memory import Said
-from hub.message import API, Delivery, Live, Message, Part, Text, reply_id
+from hub.message import API, Delivery, Live, Part, Text, reply_id
 from hub.metrics import TURNS
 from hub.posts import publish
 from hub.signals import LARGEST
 from hub.store import Connection
 from hub.turn import Persona, RunningTurn, topic_of
-from hub.worker import Done, Outcome, Retry, Why, Work
+from hub.worker import Defer, Done, Outcome, Retry, Why, Work
 
 log = structlog.get_logger()
 TYPING_EVERY = 4.0
@@ -39,15 +39,16 @@ class TurnHandler:
 
     async def handle(self, work: Work) -> Outcome:
         """Run the turn of the lease's message to its end."""
-        message = _DECODER.decode(work.lease.head.body)
-        turn = RunningTurn(self.persona, work, message)
+        turn = RunningTurn(self.persona, work)
         await turn.begin()
         if work.stopped.is_set():
             return self._cancelled(turn)
+        if (until := await turn.collect()) is not None:
+            return Defer(until=until)
         try:
             reply = await self._answer(turn, work)
         except ModelError as error:
-            if message.address.channel != API and not isinstance(error, ModelRefused):
+            if turn.address.channel != API and not isinstance(error, ModelRefused):
                 return Retry(why=error)
             return self._failed(turn, error)
         if reply is None:
@@ -57,18 +58,36 @@ class TurnHandler:
 
     async def _answer(self, turn: RunningTurn, work: Work) -> Reply | None:
         """The agent's reply, None when the turn was stopped first; shows that somebody is typing meanwhile."""
-        typing = [asyncio.create_task(self._keep_typing(turn))] if turn.address.channel != API else []
-        answer = asyncio.create_task(self._run(turn), name=f"turn {turn.id}")
-        stopped = asyncio.create_task(work.stopped.wait())
-        tasks: list[asyncio.Task[Any]] = [*typing, answer, stopped]
+        if turn.address.channel == API:
+            return await self._attempt(turn, work)
+        watch: list[asyncio.Task[NoReturn]] = []
+        if self.persona.busy == "interrupt":
+            await turn.catch_up()
+            watch.append(asyncio.create_task(turn.watch()))
+        typing = asyncio.create_task(self._keep_typing(turn))
         try:
-            await asyncio.wait({answer, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            return answer.result() if answer.done() else None
+            while True:
+                reply = await self._attempt(turn, work, *watch)
+                if not turn.is_behind:
+                    return reply
+                if work.stopped.is_set():
+                    return None
+                log.info("turn interrupted", id=turn.id, address=str(turn.address), agent=self.persona.name)
         finally:
-            for task in tasks:
-                task.cancel()
-            # Its errors after a stop are nobody's.
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _cancel(typing, *watch)
+
+    async def _attempt(self, turn: RunningTurn, work: Work, *watch: asyncio.Task[NoReturn]) -> Reply | None:
+        """What the agent says; None when it was stopped, or is behind a newer message."""
+        turn.restart()
+        answer = asyncio.create_task(self._run(turn), name=f"turn {turn.id}")
+        try:
+            await _first({answer, *watch}, work.stopped, turn.overtaken)
+            for task in watch:
+                if task.done():
+                    task.result()
+            return answer.result() if answer.done() and not turn.is_behind else None
+        finally:
+            await _cancel(answer)
 
     async def _run(self, turn: RunningTurn) -> Reply:
         await turn.listen()
@@ -82,7 +101,7 @@ class TurnHandler:
 
     async def exhausted(self, lease: Lease, why: Why) -> Done:
         """End a message that failed too often: its chat gets a sentence, an operator the error."""
-        turn = RunningTurn(self.persona, Work(lease=lease), _DECODER.decode(lease.head.body))
+        turn = RunningTurn(self.persona, Work(lease=lease))
         await turn.begin()
         return self._failed(turn, why if isinstance(why, ModelError) else str(why))
 
@@ -183,6 +202,23 @@ class TurnHandler:
         )
 
 
+async def _first(tasks: set[asyncio.Task[Any]], *events: asyncio.Event) -> None:
+    """Wait until a task has ended or an event is set at this moment."""
+    while not any(task.done() for task in tasks) and not any(event.is_set() for event in events):
+        waits = [asyncio.create_task(event.wait()) for event in events]
+        try:
+            await asyncio.wait({*tasks, *waits}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _cancel(*waits)
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait until they have ended; their errors are nobody's then."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def text_parts(text: str) -> tuple[Part, ...]:
     """A text as the parts of a message; blank text has none."""
     return (Text(text=text),) if text.strip() else ()
@@ -202,6 +238,3 @@ def _tell_end(turn: RunningTurn, record: TurnRecord) -> tuple[tuple[str, bytes],
 def _apology(turn: RunningTurn, error: ModelError | str) -> str:
     why = str(error) if isinstance(error, ModelError) else "Something went wrong on my side."
     return f"Sorry, I could not answer that. {why}\n\n(turn {turn.id})"
-
-
-_DECODER = msgspec.json.Decoder(Message)

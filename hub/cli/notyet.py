@@ -13,8 +13,6 @@ AGENTS = {
     "id": "assistants cannot be called by it",
     "public": "every key may use the agent",
     "mcp": "the agent has no tools from there",
-    "busy": "what comes while it answers waits for its turn",
-    "debounce": "it answers at once",
     "show_tools": "its tool calls are not shown",
     "routes": "every message goes to the agent itself",
     "month_quota": "nothing limits what it spends",

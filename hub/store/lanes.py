@@ -130,7 +130,7 @@ def statements(dialect: str) -> Statements:
         .order_by(messages.c.seq)
         .limit(p("limit_", Integer)),
         take=update(lanes).where(this_lane).values(taken=p("taken_")),
-        hold=select(lanes.c.id).where(held).with_for_update(),
+        hold=select(lanes.c.stop).where(held).with_for_update(),
         extend=extend.where(lanes.c.id.in_(select(free.c.id))),
         extend_waiting=extend.where(fenced),
         settle=update(lanes)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -34,6 +36,9 @@ class FakeTurn:
         self.messages = [Message(id=self.id, address=address, author=author, parts=parts, at=0.0, params=params or {})]
         self.history: list[dict[str, Any]] = []
         self.steps: list[Step] = []
+        self.later: list[Message] = []
+        """What `take` gives."""
+        self.acted: list[str] = []
         self.posts: list[Post] = []
         self.files: dict[str, bytes] = {}
         self.emitted: list[str] = []
@@ -46,6 +51,17 @@ class FakeTurn:
     async def view(self) -> list[dict[str, Any]]:
         said = [{"role": "user", "content": message.text} for message in self.messages]
         return [*self.history, *said, *(message for step in self.steps for message in as_messages(step))]
+
+    async def take(self) -> Sequence[Message]:
+        taken, self.later = self.later, []
+        self.messages += taken
+        return taken
+
+    @contextmanager
+    def acting(self) -> Generator[None]:
+        self.acted.append("begins")
+        yield
+        self.acted.append("ends")
 
     async def checkpoint(self, step: Step) -> None:
         self.steps.append(step)

@@ -183,6 +183,34 @@ class TestSteps:
         assert turn.shown == "One.\n\nTwo."
         assert len(turn.steps) == 1
 
+    async def test_what_was_said_meanwhile_is_heard_at_the_next_step(self) -> None:
+        turn = FakeTurn("count the boats")
+        model = ScriptedModel(calls(("late", "{}")), says("Two red ones."))
+
+        async def late(_: dict[str, Any]) -> str:
+            turn.later = FakeTurn("only the red ones").messages
+            return "found 5"
+
+        await runner(model, Named("late", late)).answer(turn)
+        assert [
+            [one["content"] for one in request.messages if one["role"] == "user"] for request in model.requests
+        ] == [
+            ["count the boats"],
+            ["count the boats", "only the red ones"],
+        ]
+
+    async def test_a_step_with_calls_is_not_cut_in_two(self) -> None:
+        turn = FakeTurn()
+
+        async def use(_: dict[str, Any]) -> str:
+            seen.append([*turn.acted])
+            return "used"
+
+        seen: list[list[str]] = []
+        await runner(ScriptedModel(calls(("use", "{}"))), Named("use", use)).answer(turn)
+        assert seen == [["begins"]]
+        assert turn.acted == ["begins", "ends"]
+
     async def test_calls_of_a_step_run_at_the_same_time_and_keep_their_order(self) -> None:
         met = asyncio.Barrier(3)
 
@@ -329,6 +357,14 @@ class TestLimits:
         reply = await runner(self.endless(), Named("echo", echo), limits=Limits(tokens=10)).answer(turn)
         assert reply.text == "I stopped here: this took more than 10 tokens."
         assert [step.usage.prompt + step.usage.completion for step in turn.steps] == [5, 5]
+
+    async def test_tokens_before_a_crash_count(self) -> None:
+        turn, model = FakeTurn(), self.endless()
+        agent = runner(model, Named("echo", echo), limits=Limits(tokens=10))
+        await agent.answer(turn)
+        await agent.answer(turn)
+        assert len(turn.steps) == 2
+        assert not model.requests[-1].tools
 
     async def test_time_ends_the_turn_with_what_was_said(self) -> None:
         model, turn = ScriptedModel([Chunk(text="Well, "), None]), FakeTurn()

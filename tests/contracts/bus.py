@@ -161,6 +161,14 @@ class BusLaws:
         await publish(bus, "m2")
         assert ids(await bus.take(lease, 10)) == ["m2"]
 
+    async def test_law_2_take_ends_before_what_does_not_fit(self, bus: Bus) -> None:
+        await publish(bus, "a1", "a2", "b1", "a3")
+        lease = await claim_one(bus)
+        assert ids(await bus.take(lease, 10, lambda last, this: last.id[0] == this.id[0])) == ["a2"]
+        assert await bus.take(lease, 10, lambda last, this: last.id[0] == this.id[0]) == []
+        await settle(bus, lease)
+        assert await handle_all(bus) == ["b1", "a3"]
+
     async def test_law_2_a_crash_gives_back_all_that_was_taken(self, bus: Bus, clock: Clock) -> None:
         await publish(bus, "m1", "m2", "m3")
         await bus.take(await claim_one(bus), 10)
@@ -391,6 +399,17 @@ class BusLaws:
         assert await handle_all(bus) == ["m2", "m4"]
         assert await outcomes(bus, "m1", "m3", "m5") == [("refused", "client gone")] * 3
         assert await ready_lanes(bus) == 0
+
+    async def test_law_6_what_came_after_a_cancel_is_not_taken(self, bus: Bus) -> None:
+        await publish(bus, "m1", "m2")
+        lease = await claim_one(bus)
+        await bus.commit(Stop(inbox=INBOX, lane="x"))
+        await publish(bus, "m3")
+        assert ids(await bus.take(lease, 10)) == ["m2"]
+        assert lease.stopped
+        await settle(bus, lease)
+        lease = await claim_one(bus)
+        assert (ids(lease.messages), lease.stopped) == (["m3"], False)
 
     async def test_law_6_take_steps_over_a_withdrawn_message(self, bus: Bus) -> None:
         await publish(bus, "m1", "m2", "m3")
