@@ -85,8 +85,9 @@ class Engine:
         make = {name: partial(self._channel, name, channel) for name, channel in enabled.items()}
         self.webhooks = self._doors(enabled)
         plain = {name for name, channel in enabled.items() if not channel.preview}
+        mute = {name for name, channel in enabled.items() if not channel.commands}
         self.supervisor = Supervisor(
-            self.bus, self.ingress, self.files, make, timing=self.timing, grace=GRACE, plain=plain
+            self.bus, self.ingress, self.files, make, timing=self.timing, grace=GRACE, plain=plain, mute=mute
         )
         parked = (set(config.channels) | set(channels.names())) - set(enabled)
         self.upkeep = Upkeep(self.bus, self.rooms, self.ingress.accept, sorted(parked))

@@ -14,17 +14,20 @@ from typing import Protocol
 
 import msgspec
 import structlog
+from msgspec import structs
 
 from hub.bus import Bus
 from hub.channel import Drafts, Edits, Limits, Measures, Sending
 from hub.deliveries import PartReceipt, add_receipt, parts
 from hub.errors import ChannelError, RateLimited, StoreUnavailable, Unreachable
-from hub.message import Author, Live, Text, channel_inbox, reply_id
+from hub.message import Author, Button, Buttons, Live, Text, channel_inbox, reply_id
 from hub.pacing import Pacing
 from hub.signals import POLL
 from hub.text import split
 
 log = structlog.get_logger()
+STOP: Buttons = ((Button(text="Stop", value="/stop"),),)
+"""Below an answer while it is written; pressing it is the command."""
 
 
 class Shows(Protocol):
@@ -57,14 +60,15 @@ def _fitted(channel: Measures, text: str, length: int) -> list[str]:
 class Preview:
     """The reply of one turn while it is written."""
 
-    def __init__(self, bus: Bus, channel: Shows, pacing: Pacing, live: Live) -> None:
+    def __init__(self, bus: Bus, channel: Shows, pacing: Pacing, live: Live, buttons: Buttons = ()) -> None:
         self._bus = bus
         self._channel = channel
         self._pacing = pacing
         self._live = live
+        self._buttons = buttons
         self._reply = reply_id(live.turn)
         self._text = ""
-        self._shown: dict[int, str] = {}
+        self._shown: dict[int, Sending] = {}
         self._ids: dict[int, str] = {}
         self._news = asyncio.Event()
         self._ending = asyncio.Event()
@@ -111,14 +115,14 @@ class Preview:
 
     async def _show(self) -> float:
         """Bring one message up to date; returns the seconds until the next call may be made."""
-        texts = pieces(self._channel, self._text)
-        stale = [index for index, text in enumerate(texts) if self._shown.get(index) != text]
+        wanted = self._wanted(pieces(self._channel, self._text))
+        stale = [index for index, sending in enumerate(wanted) if self._shown.get(index) != sending]
         if not stale or self._ending.is_set():
             return 0.0
         if len(stale) > 1:
             self._news.set()
         try:
-            await self._bring(stale[0], texts[stale[0]])
+            await self._bring(stale[0], wanted[stale[0]])
         except RateLimited as limit:
             self._news.set()
             return limit.retry_after
@@ -127,28 +131,38 @@ class Preview:
         limits = self._channel.limits
         return limits.edit_every_group if self._pacing.is_group(self._live.address) else limits.edit_every
 
-    async def _bring(self, index: int, text: str) -> None:
-        sending = self._sending(index, text)
+    async def _bring(self, index: int, sending: Sending) -> None:
         if index in self._ids:
             await self._paced()
             assert isinstance(self._channel, Edits), "only then there is an id"
             await self._channel.edit(sending, self._ids[index])
-        elif not (isinstance(self._channel, Drafts) and await self._channel.draft(self._sending(0, text))):
+        elif not (
+            isinstance(self._channel, Drafts)
+            and await self._channel.draft(structs.replace(sending, key=f"{self._reply}.0"))
+        ):
             if not await self._is_free() or not isinstance(self._channel, Edits):
                 self._news.set()
                 return
             await self._paced()
             self._ids[index] = await self._channel.send(sending)
             await self._keep(index)
-        self._shown[index] = text
+        self._shown[index] = sending
 
-    def _sending(self, index: int, text: str) -> Sending:
+    def _wanted(self, texts: list[str]) -> list[Sending]:
+        """The messages as they should stand, the buttons below the last."""
+        return [
+            self._sending(index, text, self._buttons if index == len(texts) - 1 else ())
+            for index, text in enumerate(texts)
+        ]
+
+    def _sending(self, index: int, text: str, buttons: Buttons) -> Sending:
         return Sending(
             address=self._live.address,
             part=Text(text=text),
             author=Author(id=self._live.agent, name=self._live.agent, kind="agent"),
             key=f"{self._reply}.{index}",
             reply_to=self._live.reply_to if index == 0 else None,
+            buttons=buttons,
             final=False,
         )
 
@@ -178,11 +192,12 @@ class Previews:
 
     KNOWN = 1000
 
-    def __init__(self, bus: Bus, name: str, channel: Shows, pacing: Pacing) -> None:
+    def __init__(self, bus: Bus, name: str, channel: Shows, pacing: Pacing, buttons: Buttons = ()) -> None:
         self._bus = bus
         self._topic = f"live.{name}"
         self._channel = channel
         self._pacing = pacing
+        self._buttons = buttons
         self._previews: OrderedDict[str, Preview | None] = OrderedDict()
 
     async def run(self) -> None:
@@ -203,7 +218,7 @@ class Previews:
         if live.kind == "done" and preview is not None:
             preview.end()
         elif live.kind == "delta" and not known and live.offset == 0:
-            preview = self._remember(reply, Preview(self._bus, self._channel, self._pacing, live))
+            preview = self._remember(reply, Preview(self._bus, self._channel, self._pacing, live, self._buttons))
             preview.hear(live)
         elif live.kind == "delta" and preview is not None:
             preview.hear(live)

@@ -25,7 +25,7 @@ from hub.inlet import Inlet
 from hub.message import channel_inbox
 from hub.pacing import Pacing
 from hub.presence import Presence
-from hub.preview import Previews
+from hub.preview import STOP, Previews
 from hub.retry import delay
 from hub.worker import Defer, Done, Outcome, Timing, Why, Work, Worker
 
@@ -122,8 +122,9 @@ class Supervisor:
         timing: Timing,
         grace: float,
         plain: AbstractSet[str] = frozenset(),
+        mute: AbstractSet[str] = frozenset(),
     ) -> None:
-        """`plain` channels show no previews."""
+        """`plain` channels show no previews, `mute` ones know no commands."""
         self._bus = bus
         self._ingress = ingress
         self._files = files
@@ -131,6 +132,7 @@ class Supervisor:
         self._timing = timing
         self._grace = grace
         self._plain = plain
+        self._mute = mute
         self._deaf = asyncio.Event()
         self._closing = asyncio.Event()
         self._alone = {name: asyncio.Lock() for name in make}
@@ -223,7 +225,7 @@ class Supervisor:
     def _previews(self, name: str, channel: Channel, pacing: Pacing) -> Previews | None:
         if name in self._plain or not isinstance(channel, Edits | Drafts):
             return None
-        return Previews(self._bus, name, channel, pacing)
+        return Previews(self._bus, name, channel, pacing, () if name in self._mute else STOP)
 
     async def exhausted(self, lease: Lease, why: Why) -> Done:
         """Never: singletons have no try limit."""

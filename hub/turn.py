@@ -157,7 +157,7 @@ class RunningTurn:
 
         def fits(last: Waiting, waiting: Waiting) -> bool:
             rapid = waiting.at - last.at <= pause and waiting.at <= latest
-            return rapid and is_readable(waiting) and message_of(waiting).author.id == self.message.author.id
+            return rapid and may_join(waiting) and message_of(waiting).author.id == self.message.author.id
 
         more = await self._bus.take(self._lease, MOST, fits)
         until = min(self._lease.messages[-1].at + pause, latest)
@@ -171,7 +171,7 @@ class RunningTurn:
         if self._persona.busy != "steer" or self.address.channel == API:
             return ()
         known = len(self.messages)
-        self._add(await self._bus.take(self._lease, MOST, lambda _, waiting: is_readable(waiting)))
+        self._add(await self._bus.take(self._lease, MOST, lambda _, waiting: may_join(waiting)))
         await self._remember(known)
         return self.messages[known:]
 
@@ -190,7 +190,7 @@ class RunningTurn:
         """Take everything that waits; an agent that is at work is behind then."""
         if await self._bus.waiting(self._lease.inbox, self._lease.lane) > len(self._lease.messages):
             known = len(self.messages)
-            self._add(await self._bus.take(self._lease, MOST, lambda _, waiting: is_readable(waiting)))
+            self._add(await self._bus.take(self._lease, MOST, lambda _, waiting: may_join(waiting)))
             self.is_behind = self.is_behind or len(self.messages) > known
             self._overtake()
             await self._remember(known)
@@ -378,13 +378,15 @@ def message_of(waiting: Waiting) -> Message:
     return _DECODER.decode(waiting.body)
 
 
-def is_readable(waiting: Waiting) -> bool:
-    """Whether a message may be taken: one that cannot be read ends by itself, in a turn of its own."""
+def may_join(waiting: Waiting) -> bool:
+    """Whether a message may be taken.
+
+    One that cannot be read ends by itself; one that its platform waits for (a slash command) needs an answer that names it.
+    """
     try:
-        message_of(waiting)
+        return not message_of(waiting).waited_for
     except msgspec.DecodeError:
         return False
-    return True
 
 
 _DECODER = msgspec.json.Decoder(Message)

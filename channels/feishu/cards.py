@@ -26,11 +26,12 @@ AHEAD = 6000
 
 
 class Card:
-    """A card entity and the last sequence used for it."""
+    """A card entity, the last sequence used for it, and the buttons it has; None where we do not know."""
 
-    def __init__(self, id: str, sequence: int = 0) -> None:
+    def __init__(self, id: str, buttons: Buttons | None = None) -> None:
         self.id = id
-        self.sequence = sequence
+        self.sequence = 0
+        self.buttons = buttons
 
 
 class Cards:
@@ -41,15 +42,15 @@ class Cards:
         self._clock = clock
         self._known = Known[Card]()
 
-    async def create(self, text: str) -> str:
+    async def create(self, text: str, buttons: Buttons) -> str:
         """A card that streams; returns its id."""
-        data = json.dumps(render.card(text, streaming=True), ensure_ascii=False)
+        data = json.dumps(render.card(text, buttons, streaming=True), ensure_ascii=False)
         found = await self._api.call("POST", "/cardkit/v1/cards", {"type": "card_json", "data": data})
         return str(cast(Json, found["data"])["card_id"])
 
-    def shown(self, message: str, card: str) -> None:
+    def shown(self, message: str, card: str, buttons: Buttons | None = None) -> None:
         """Remember which message shows a card."""
-        self._known.note(message, Card(card))
+        self._known.note(message, Card(card, buttons))
 
     async def change(self, message: str, text: str, buttons: Buttons, *, final: bool) -> bool:
         """Put a text into the card of a message, and end its streaming; False where there is no card to change."""
@@ -57,10 +58,12 @@ class Cards:
         if card is None:
             return False
         try:
-            if final and buttons:
-                await self._replace(card, text, buttons, streaming=False)
+            # A card of another process has kept the buttons it was made with; the last text takes them away.
+            same = card.buttons == buttons if card.buttons is not None else not final
+            if not same or (final and buttons):
+                await self._replace(card, text, buttons, streaming=not final)
             else:
-                await self._write(card, text, final=final)
+                await self._write(card, text, buttons, final=final)
         except Refusal as refusal:
             if refusal.code not in LOST_CARD:
                 raise
@@ -70,14 +73,14 @@ class Cards:
             self._known.pop(message, None)
         return True
 
-    async def _write(self, card: Card, text: str, *, final: bool) -> None:
+    async def _write(self, card: Card, text: str, buttons: Buttons, *, final: bool) -> None:
         """Into the text element while the card streams; a card that has stopped is replaced as a whole."""
         try:
             await self._content(card, text)
         except Refusal as refusal:
             if refusal.code not in CLOSED_CARD | BAD_CARD:
                 raise
-            await self._replace(card, text, (), streaming=not final)
+            await self._replace(card, text, buttons, streaming=not final)
             return
         if final:
             await self._close(card, text)
@@ -95,6 +98,7 @@ class Cards:
         data = json.dumps(render.card(text, buttons, streaming=streaming), ensure_ascii=False)
         body = {"card": {"type": "card_json", "data": data}}
         await self._operate(card, "PUT", f"/cardkit/v1/cards/{part(card.id)}", body)
+        card.buttons = buttons
 
     async def _operate(self, card: Card, method: str, path: str, body: Json) -> None:
         """One change; once more far ahead where somebody else has changed the card."""

@@ -112,7 +112,7 @@ class Mouth:
         if not self._streams:
             return await self._text(sending, text or NO_TEXT)
         try:
-            card = await self._cards.create(text or NO_TEXT)
+            card = await self._cards.create(text or NO_TEXT, sending.buttons)
             posted = await self._post.send(sending, "interactive", {"type": "card", "data": {"card_id": card}})
         except Refusal as refusal:
             if refusal.code not in BAD_CARD | LOST_CARD | {NO_SCOPE}:
@@ -123,7 +123,7 @@ class Mouth:
         if posted.earlier:
             await self.edit(sending, posted.id)
         else:
-            self._cards.shown(posted.id, card)
+            self._cards.shown(posted.id, card, sending.buttons)
         return posted.id
 
     async def _file(self, sending: Sending, file: File) -> str:

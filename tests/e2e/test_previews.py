@@ -49,6 +49,21 @@ async def test_a_kill_in_the_middle_leaves_one_answer(hub: HubProcess, telegram:
     assert texts(telegram) == [TEXT]
 
 
+async def test_the_button_below_an_answer_stops_it_and_goes(hub: HubProcess, telegram: TelegramServer) -> None:
+    telegram.say(f"slowly 30 {TEXT}")
+    await telegram.wait_for(lambda: any(buttons_of(one) for one in telegram.sent()), 20)
+    [shown] = telegram.sent()
+    assert buttons_of(shown) == ["/stop"]
+    telegram.press(shown, "/stop")
+    await telegram.wait_for(lambda: "(stopped)" in (texts(telegram)[0] or ""), 20)
+    assert buttons_of(telegram.sent()[0]) == []
+
+
+def buttons_of(message: dict[str, Any]) -> list[str]:
+    markup: dict[str, list[list[dict[str, str]]]] = message.get("reply_markup") or {"inline_keyboard": []}
+    return [button["callback_data"] for row in markup["inline_keyboard"] for button in row]
+
+
 async def test_stop_ends_what_was_shown(hub: HubProcess, telegram: TelegramServer) -> None:
     telegram.say(f"slowly 20 {TEXT}")
     await telegram.wait_for(lambda: bool(telegram.sent()), 20)

@@ -19,7 +19,7 @@ from hub.files import FileStore
 from hub.message import Address, Author, Delivery, Live, Text, reply_id
 from hub.pacing import Pacing
 from hub.posts import publish
-from hub.preview import Previews, pieces
+from hub.preview import STOP, Previews, pieces
 from hub.worker import Worker
 from tests.hub.engine import CHAT, FAST, Chat, Engine, running
 
@@ -33,6 +33,8 @@ class EditingChat(Chat):
     def __init__(self, **limits: Any) -> None:
         super().__init__(**{"length": 1000, "edit_every": 0.001, "edit_every_group": 0.001, **limits})
         self.standing: dict[str, str] = {}
+        self.stoppable: list[str] = []
+        """The messages with a button below."""
         self.edits: list[Sending] = []
         self.edit_failures: list[Exception] = []
         self.changed = asyncio.Event()
@@ -61,6 +63,10 @@ class EditingChat(Chat):
     def _stand(self, platform_id: str, sending: Sending) -> None:
         assert isinstance(sending.part, Text)
         self.standing[platform_id] = sending.part.text
+        self.stoppable = [one for one in self.stoppable if one != platform_id]
+        if sending.buttons:
+            assert sending.buttons == STOP
+            self.stoppable.append(platform_id)
         self.changed.set()
 
     @property
@@ -105,7 +111,7 @@ class Writer:
 @asynccontextmanager
 async def showing(engine: Engine, chat: Chat) -> AsyncGenerator[Writer]:
     pacing = Pacing(chat.limits, engine.bus.clock)
-    previews = Previews(engine.bus, "support", chat, pacing)
+    previews = Previews(engine.bus, "support", chat, pacing, STOP)
     dispatcher = Dispatcher(engine.bus, chat, FileStore(Path("unused")), pacing, previews)
     following = asyncio.create_task(previews.run())
     await asyncio.sleep(0)
@@ -132,6 +138,18 @@ async def test_an_answer_grows_in_one_message_and_stands_there_once(engine: Engi
     assert chat.edits[-1].final
     [receipt] = await engine.store.read(lambda c: parts(c, REPLY))
     assert (receipt.platform_id, receipt.final) == ("p1", True)
+
+
+async def test_the_newest_message_has_a_button_to_stop_until_the_answer_is_there(engine: Engine) -> None:
+    chat = EditingChat(length=20)
+    async with showing(engine, chat) as writer:
+        writer.write("A first line here.")
+        await chat.until(lambda: chat.stoppable == ["p1"])
+        writer.write("\nA second line here.")
+        await chat.until(lambda: chat.stoppable == ["p2"])
+        await writer.end()
+        assert await engine.outcome(INBOX, REPLY) == ("delivered", None)
+    assert (len(chat.standing), chat.stoppable) == (2, [])
 
 
 async def test_of_what_is_written_between_two_edits_only_the_newest_is_shown(engine: Engine) -> None:

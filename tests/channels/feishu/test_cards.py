@@ -65,6 +65,22 @@ async def test_the_last_edit_brings_the_buttons(server: FeishuServer, channel: C
     assert "red" in str(sent["card"])
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_preview_has_its_buttons_until_the_last_edit(server: FeishuServer, restarts: bool) -> None:
+    channel, other = channel_of(server), channel_of(server)
+    stop = ((Button(text="Stop", value="/stop"),),)
+    number = await channel.send(replace(so_far("One"), buttons=stop))
+    assert "/stop" in str(server.sent()[0]["card"])
+    await (other if restarts else channel).edit(replace(so_far("One two"), buttons=stop), number)
+    assert "/stop" in str(server.sent()[0]["card"])
+    await (other if restarts else channel).edit(at_last("One two three."), number)
+    [sent] = server.sent()
+    assert (sent["text"], sent["streaming"]) == ("One two three.", False)
+    assert "/stop" not in str(sent["card"])
+    await channel.close()
+    await other.close()
+
+
 async def test_a_preview_that_is_sent_twice_is_one_card_and_is_edited(server: FeishuServer) -> None:
     before, after = channel_of(server), channel_of(server)
     server.reset("message.create", handled=True)
