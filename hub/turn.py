@@ -381,7 +381,8 @@ def message_of(waiting: Waiting) -> Message:
 def may_join(waiting: Waiting) -> bool:
     """Whether a message may be taken.
 
-    One that cannot be read ends by itself; one that its platform waits for (a slash command) needs an answer that names it.
+    One that cannot be read ends by itself; one that its platform waits for (a slash command) needs an answer that
+    names it.
     """
     try:
         return not message_of(waiting).waited_for
