@@ -75,6 +75,10 @@ class Intake(Protocol):
         """Store something that could not be read as a dead letter, with its raw payload."""
         ...
 
+    async def admits(self, message: Message) -> bool:
+        """Whether an agent will come to see a message; of any other its files are not worth a download."""
+        ...
+
     async def keep(self, name: str, media_type: str, content: bytes) -> File:
         """Store a file that came with a message, to be named among its parts."""
         ...

@@ -82,6 +82,16 @@ class Ingress:
         except AlreadyThere:
             log.debug("heard before", id=message.id, address=str(message.address))
 
+    async def admits(self, message: Message) -> bool:
+        """Whether an agent will come to see a message, as far as can be told before it is stored."""
+        rules = self._rules[message.address.channel]
+
+        def is_paired(connection: Connection) -> bool:
+            return access.is_paired(connection, message.address.channel, message.author.id)
+
+        paired = await self._bus.store.read(is_paired)
+        return access.decide(rules, message, paired) in ("answer", "listen")
+
     async def _known(self, message: Message) -> bool:
         """Whether the sender is paired; a chat that speaks can be written to again."""
         place = (message.address.channel, message.address.chat_id)

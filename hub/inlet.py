@@ -23,6 +23,10 @@ class Inlet:
         """Store a message."""
         await self._ingress.accept(message)
 
+    async def admits(self, message: Message) -> bool:
+        """Whether an agent will come to see a message."""
+        return await self._ingress.admits(message)
+
     async def reject(self, id: str, raw: bytes, why: str) -> None:
         """Store a dead letter."""
         await self._ingress.reject(self._name, id, raw, why)

@@ -27,7 +27,6 @@ from channels.discord.memory import TOKEN_LIFE, Deferred, Memory
 from channels.discord.read import ASK, ASK_OPTION, files_of, read, read_interaction, reply_to
 from hub.channel import Intake
 from hub.errors import HubError, Unreachable
-from hub.message import Message
 
 log = structlog.get_logger()
 AT_ONCE = 4
@@ -233,17 +232,10 @@ class Session:
         if message is None:
             return
         self.memory.chats.put(said.channel.id, None if direct else said.guild.id if said.guild else 0)
-        wanted = self._is_wanted(message)
-        parts = [await keep(self.intake, file) if wanted else named(file) for file in files_of(said)]
+        files = files_of(said)
+        wanted = not files or await self.intake.admits(message)
+        parts = [await keep(self.intake, file) if wanted else named(file) for file in files]
         await self.intake.accept(msgspec.structs.replace(message, parts=(*message.parts, *parts)))
-
-    def _is_wanted(self, message: Message) -> bool:
-        """Whether the hub will look at it: the files of what passes by are not worth a download."""
-        if message.direct:
-            return self.config.direct != "off"
-        chat = self.config.chats.get(message.address.chat_id)
-        groups = chat.groups if chat and chat.groups else self.config.groups
-        return groups in ("listen", "open") or (groups == "mention" and message.mentioned)
 
     async def _acknowledge(self, asked: discord.Interaction[Any]) -> None:
         """Say within three seconds that we heard; the answer to a command fills in what this shows."""

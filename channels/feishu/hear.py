@@ -17,10 +17,10 @@ from channels.feishu.config import Feishu
 from channels.feishu.errors import TooBig, translated
 from channels.feishu.known import Known
 from channels.feishu.names import Names
-from channels.feishu.read import Attachment, Content, Left, Mention, Pressed, Received, Said, content_of
+from channels.feishu.read import Attachment, Left, Mention, Pressed, Received, Said, content_of
 from hub.channel import Intake
 from hub.errors import ChannelError, HubError, RateLimited, Unreachable
-from hub.message import Address, Author, File, Message, Part, Text
+from hub.message import Address, Author, File, Message, Text
 
 log = structlog.get_logger()
 
@@ -105,18 +105,25 @@ class Ears:
         self._remember(said)
         content = content_of(said.message_type, said.content, said.mentions, bot)
         name = await self._names.of(who, said.chat_id, direct=direct)
-        parts = await self._parts(said.message_id, content, intake)
-        return Message(
+        message = Message(
             id=f"{self.name}.{said.chat_id}.{said.message_id}",
             address=Address(self.name, said.chat_id, said.thread_id or None),
             author=Author(id=who or "unknown", name=name, kind="person" if sender.sender_type == "user" else "bot"),
-            parts=parts,
+            parts=(Text(text=content.text),) if content.text or not content.files else (),
             at=int(said.create_time) / 1000,
             direct=direct,
             mentioned=direct or any(mention.open_id == bot for mention in said.mentions if bot),
             reply_to=said.message_id,
             quoted=await self._quoted(said),
         )
+        if not content.files:
+            return message
+        wanted = await intake.admits(message)
+        files = [
+            await self._file(said.message_id, file, intake) if wanted else Text(text=f"[{file.name}: not fetched]")
+            for file in content.files
+        ]
+        return msgspec.structs.replace(message, parts=(*message.parts, *files))
 
     async def _asked_bot(self, said: Said) -> str:
         """The bot's own id where it matters: without it nobody can tell whether a mention means the bot."""
@@ -130,11 +137,6 @@ class Ears:
         if said.thread_id:
             self.threads.note(said.message_id, said.thread_id)
             self.threads.note(said.thread_id, said.message_id)
-
-    async def _parts(self, message: str, content: Content, intake: Intake) -> tuple[Part, ...]:
-        files = [await self._file(message, file, intake) for file in content.files]
-        text = (Text(text=content.text),) if content.text or not files else ()
-        return (*text, *files)
 
     async def _file(self, message: str, file: Attachment, intake: Intake) -> File | Text:
         """A file of a message, kept; or a sentence that says why it is not."""

@@ -20,7 +20,7 @@ from channels.telegram.files import Attachment, fetch, instead
 from channels.telegram.read import Event, Heard, Left, Moved, Stale, joined, read
 from hub.channel import Intake
 from hub.errors import ChannelError, ChannelRefused, HubError, RateLimited, Unreachable
-from hub.message import Message, Part, Text
+from hub.message import Part, Text
 from hub.retry import delay
 
 log = structlog.get_logger()
@@ -85,20 +85,11 @@ class Hearing:
                 await self.intake.moved(chat_id, to)
 
     async def _say(self, heard: Heard) -> None:
-        wanted = self._is_wanted(heard.message)
+        wanted = not heard.files or await self.intake.admits(heard.message)
         files = [await self._keep(file) if wanted else Text(text=instead(file, "not fetched")) for file in heard.files]
         await self.intake.accept(msgspec.structs.replace(heard.message, parts=(*heard.message.parts, *files)))
         if heard.press:
             await self._answer(heard.press)
-
-    def _is_wanted(self, message: Message) -> bool:
-        """Whether the agent may come to see it: files of those whom it does not hear stay with Telegram."""
-        if message.direct:
-            listed = self.config.direct == "allowlist" and message.author.id in self.config.allow
-            return listed or self.config.direct in ("open", "pairing")
-        chat = self.config.chats.get(message.address.chat_id)
-        groups = (chat and chat.groups) or self.config.groups
-        return groups in ("listen", "open") or (message.mentioned and groups != "off")
 
     async def _answer(self, press: str, text: str | None = None) -> None:
         """End the waiting sign on a button; it ends by itself too."""

@@ -46,6 +46,11 @@ class TestLaws(LivingLaws, SendingLaws, FileLaws):
         self, platform: FilePlatform, channel: Port, hub: Hub
     ) -> None: ...
 
+    @pytest.mark.difference("the same: who posts a file there has a key")
+    async def test_21_of_those_who_may_not_talk_no_file_is_fetched(
+        self, platform: FilePlatform, channel: Port, hub: Hub
+    ) -> None: ...
+
     @pytest.fixture
     async def channel(self, platform: Platform) -> Channel:
         return Channel("web", None, cast(LocalRooms, platform))

@@ -2,7 +2,8 @@
 
 Edits: 17 an edit stands where the message stood, also with the same content again. 18 what was taken back is gone,
 also a second time. 19 what is not there cannot be edited. 20 too fast an edit says how long to wait.
-Files: 21 a file is stored and stands among the message's parts, with what was written to it. 22 a file arrives whole.
+Files: 21 a file is stored and stands among the message's parts, with what was written to it; of those
+who may not talk it is not fetched. 22 a file arrives whole.
 Buttons: 23 pressing one says its value, in its chat, by who pressed it. 24 an edit changes the buttons too.
 Reactions: 25 a reaction is put below a message.
 """
@@ -35,6 +36,11 @@ class FilePlatform(Platform, Protocol):
 
     def say_file(self, name: str, media_type: str, content: bytes, text: str) -> None:
         """The person sends a file in the direct chat, and writes something to it."""
+        ...
+
+    @property
+    def fetched(self) -> bool:
+        """Whether the bot has asked for a file that a person sent."""
         ...
 
     async def files(self, count: int) -> list[tuple[str, bytes]]:
@@ -112,6 +118,20 @@ class FileLaws(Given):
         assert isinstance(file, File)
         assert (file.name, file.media_type, file.size) == ("résumé.pdf", "application/pdf", 7)
         assert hub.files[file.ref] == b"%PDF \0\xff"
+
+    async def test_21_of_those_who_may_not_talk_no_file_is_fetched(
+        self, platform: FilePlatform, channel: Channel, hub: Hub
+    ) -> None:
+        hub.admitting = False
+        async with listening(channel, hub):
+            platform.say_file("plan.pdf", "application/pdf", b"%PDF", "read this")
+            [heard] = await hub.heard()
+        text, file = heard.parts
+        assert text == Text(text="read this")
+        assert isinstance(file, Text)
+        assert "plan.pdf" in file.text
+        assert hub.files == {}
+        assert not platform.fetched
 
     @pytest.mark.parametrize(
         ("name", "media_type"),

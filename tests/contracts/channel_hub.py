@@ -27,6 +27,8 @@ class Hub:
         self.files: dict[str, bytes] = {}
         self.gone_chats: dict[str, str] = {}
         self.moved_chats: dict[str, str] = {}
+        self.admitting = True
+        """Whether messages are for an agent; of others nobody wants the files."""
         self.ups = 0
         self.failures: list[Exception] = []
         self.gate = asyncio.Event()
@@ -41,6 +43,9 @@ class Hub:
             raise self.failures.pop(0)
         self.messages.append(message)
         self._tell()
+
+    async def admits(self, message: Message) -> bool:
+        return self.admitting
 
     async def reject(self, id: str, raw: bytes, why: str) -> None:
         if self.failures:

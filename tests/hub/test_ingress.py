@@ -103,6 +103,8 @@ async def test_every_policy_has_its_outcome(
     engine: Engine, rules: Rules, more: dict[str, Any], outcome: tuple[str | None, str | None] | None
 ) -> None:
     for _ in range(2):
+        admitted = await ingress(engine, rules).admits(by("m", **more))
+        assert admitted == (outcome in ((None, None), ("silent", "listen")))
         await ingress(engine, rules).accept(by("m", **more))
     assert await outcomes(engine) == ({} if outcome is None else {"m": outcome})
     assert len(await said_to(engine)) == (outcome == ("refused", "access"))
@@ -133,6 +135,7 @@ async def test_a_stranger_is_paired(every_engine: Engine) -> None:
     assert request.code in notice
     assert f"bothub pairing approve support {request.code}" in notice
     await engine.store.write(lambda c: access.approve(c, "support", request.code, engine.clock()))
+    assert await door.admits(by("now"))
     await door.accept(by("now"))
     await door.accept(by("m0"))  # what was refused stays refused
     found = await outcomes(engine)

@@ -46,6 +46,10 @@ class LocalDiscord:
     def say_file(self, name: str, media_type: str, content: bytes, text: str) -> None:
         self.server.dm(text, attachments={name: content})
 
+    @property
+    def fetched(self) -> bool:
+        return bool(self.server.called("download"))
+
     async def files(self, count: int) -> list[tuple[str, bytes]]:
         sent = await self.server.wait_sent(self.chat, count)
         files = [file for message in sent for file in message["attachments"]]

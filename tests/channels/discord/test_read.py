@@ -150,14 +150,12 @@ class TestFiles:
         assert isinstance(heard.parts[-1], File)
 
     async def test_files_of_what_passes_by_are_only_named(self, server: DiscordServer, channel: Channel) -> None:
-        heard = await hear(server, channel, "look", attachments={"cat.png": b"1"})
+        async with hearing(channel) as hub:
+            hub.admitting = False
+            server.say("look", attachments={"cat.png": b"1"})
+            [heard] = await hub.heard()
         assert heard.text == "look\n\n[file cat.png]"
         assert server.called("download") == []
-
-    async def test_files_are_kept_where_the_agent_listens_to_all(self, server: DiscordServer) -> None:
-        channel = channel_of(server, chats={GENERAL: {"groups": "listen"}})
-        heard = await hear(server, channel, "look", attachments={"cat.png": b"1"})
-        assert isinstance(heard.parts[-1], File)
 
 
 class TestOtherThings:

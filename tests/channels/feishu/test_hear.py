@@ -98,6 +98,17 @@ async def test_a_rich_text_comes_with_its_pictures(server: FeishuServer, channel
     assert isinstance(file, File)
 
 
+async def test_a_file_of_a_message_that_is_not_for_the_agent_is_not_loaded(
+    server: FeishuServer, channel: Channel, hub: Hub
+) -> None:
+    hub.admitting = False
+    async with listening(channel, hub):
+        server.say_file(b"x", "plan.txt")
+        [message] = await hub.heard()
+    assert message.text == "[plan.txt: not fetched]"
+    assert server.called("resource.get") == []
+
+
 async def test_a_file_that_cannot_be_loaded_is_a_sentence(server: FeishuServer, channel: Channel, hub: Hub) -> None:
     async with listening(channel, hub):
         server.fail("resource.get", 234003)

@@ -50,6 +50,10 @@ class LocalTelegram:
     def say_file(self, name: str, media_type: str, content: bytes, text: str) -> None:
         self.server.say_media("document", content, name, mime_type=media_type, caption=text)
 
+    @property
+    def fetched(self) -> bool:
+        return bool(self.server.called("getFile"))
+
     async def files(self, count: int) -> list[tuple[str, bytes]]:
         await self.server.wait_sent(count=count)
         return [(file.name, file.data) for file in self.server.state.files.values()]

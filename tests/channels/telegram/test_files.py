@@ -9,9 +9,9 @@ import pytest
 from channels.telegram.channel import Channel
 from hub.errors import ChannelRefused, StoreUnavailable
 from hub.message import File, Text
-from tests.channels.telegram.given import NAME, channel_of, hear
+from tests.channels.telegram.given import NAME, hear
 from tests.contracts.channel import Hub, listening, shown
-from tests.platforms.telegram import GROUP, PRIVATE, TelegramServer
+from tests.platforms.telegram import PRIVATE, TelegramServer
 
 LIMIT = 20 * 2**20
 
@@ -147,41 +147,15 @@ class TestFiles:
         assert server.token not in repr(message)
 
 
-class TestGroups:
-    async def test_files_of_talk_that_the_agent_does_not_hear_stay_with_telegram(
+class TestOthers:
+    async def test_files_of_messages_that_are_not_for_the_agent_stay_with_telegram(
         self, server: TelegramServer, channel: Channel, hub: Hub
     ) -> None:
+        hub.admitting = False
         server.say_file(b"x", "a.txt", kind="group")
-        server.say_file(b"x", "b.txt", kind="group", caption="@bothub_bot read")
-        aside, asked = await heard(server, channel, hub, 2)
-        assert [part.text for part in aside] == ["[document a.txt, 0.0 MB: not fetched]"]
-        assert (asked[0], type(asked[1])) == (Text(text="read"), File)
-
-    async def test_where_it_listens_they_are_stored(self, server: TelegramServer, hub: Hub) -> None:
-        channel = channel_of(server, chats={str(GROUP): {"groups": "listen"}})
-        server.say_file(b"x", kind="group")
-        [[file]] = await heard(server, channel, hub)
-        assert isinstance(file, File)
-        await channel.close()
-
-    @pytest.mark.parametrize(
-        ("config", "kind", "stored"),
-        [
-            ({"direct": "allowlist"}, "private", False),
-            ({"direct": "allowlist", "allow": [str(PRIVATE)]}, "private", True),
-            ({"direct": "open"}, "private", True),
-            ({"direct": "off", "allow": [str(PRIVATE)]}, "private", False),
-            ({"groups": "off"}, "group", False),
-        ],
-    )
-    async def test_so_do_those_of_people_who_may_not_talk(
-        self, server: TelegramServer, hub: Hub, config: dict[str, Any], kind: str, stored: bool
-    ) -> None:
-        channel = channel_of(server, **config)
-        server.say_file(b"x", caption="@bothub_bot read", kind=kind)
         [parts] = await heard(server, channel, hub)
-        assert isinstance(parts[1], File) is stored
-        await channel.close()
+        assert [part.text for part in parts] == ["[document a.txt, 0.0 MB: not fetched]"]
+        assert server.called("getFile") == []
 
 
 class TestAlbums:
