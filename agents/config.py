@@ -52,13 +52,14 @@ class Context(Closed):
 
 
 class Mcp(Closed):
-    """One MCP server: a command to start, or a URL."""
+    """One MCP server: a command to start, or a URL; `tools` are the names of those it lends, with `*` for any text."""
 
     command: str | None = None
     args: tuple[str, ...] = ()
     env: dict[str, SecretStr] = {}
     url: str | None = None
     headers: dict[str, SecretStr] = {}
+    tools: tuple[str, ...] = ("*",)
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Mcp:
