@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import structlog
@@ -23,7 +23,7 @@ from hub.agent import Turn
 
 if TYPE_CHECKING:
     from mcp import Client
-    from mcp.types import CallToolResult
+    from mcp.types import CallToolResult, ContentBlock
     from mcp.types import Tool as Offered
 
 log = structlog.get_logger()
@@ -173,8 +173,9 @@ class _RemoteTool:
         self._server = server
         self._theirs = tool.name
 
-    async def call(self, _turn: Turn, _key: str, arguments: dict[str, Any]) -> str:
+    async def call(self, turn: Turn, key: str, arguments: dict[str, Any]) -> str:
         """Have the server do it."""
+        del turn, key  # it is told nothing of the chat
         return await self._server.call(self._theirs, arguments)
 
 
@@ -207,15 +208,7 @@ def _plain(secrets: Mapping[str, Any]) -> dict[str, str]:
 
 def _as_text(result: CallToolResult) -> str:
     """What a model can read of a result: its texts, and a note for whatever is none."""
-    pieces = [
-        block.text
-        if block.type == "text"
-        else block.resource.text
-        if block.type == "resource" and hasattr(block.resource, "text")
-        else f"({block.type})"
-        for block in result.content
-    ]
-    text = "\n\n".join(pieces)
+    text = "\n\n".join(map(_block, result.content))
     if not text and result.structured_content is not None:
         text = msgspec.json.encode(result.structured_content).decode()
     if len(text) > LONGEST:
@@ -223,8 +216,19 @@ def _as_text(result: CallToolResult) -> str:
     return failure(text) if result.is_error else text
 
 
+def _block(block: ContentBlock) -> str:
+    match block.type:
+        case "text":
+            return block.text
+        case "resource":
+            return getattr(block.resource, "text", "(a file)")
+        case kind:
+            return f"({kind})"
+
+
 def _told(error: BaseException) -> str:
     """An error in words, the first one of a group."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return _told(group.exceptions[0])
     return str(error) or type(error).__name__

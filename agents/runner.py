@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from agents.models.tokens import estimate
-from agents.tools import STAY_SILENT, Tool, failure, schema
+from agents.tools import STAY_SILENT, Source, Tool, failure, schema
 from hub.agent import Reply, Step, Turn
 from hub.errors import HubError, LeaseLost, ModelError, StoreUnavailable
 from hub.message import Value
@@ -53,6 +53,7 @@ class Runner:
         model_name: str,
         system_prompt: str = "",
         tools: Sequence[Tool] = (),
+        sources: Sequence[Source] = (),
         params: dict[str, Any] | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -63,7 +64,7 @@ class Runner:
         self.limits = limits or Limits()
         self._model = model
         self._tools = {tool.name: tool for tool in tools}
-        self._schemas = [schema(tool) for tool in tools]
+        self._sources = sources
 
     async def answer(self, turn: Turn) -> Reply:
         """Let the model call tools until it answers or a limit ends the turn; a finished step is never repeated.
@@ -71,12 +72,13 @@ class Runner:
         What is emitted is the texts of the steps and of the reply, joined by blank lines, the empty ones left out.
         """
         deadline = _now() + self.limits.seconds
+        tools = await self._offered()
         while not self._is_silenced(await turn.view()):
             await turn.take()
             last = self.limits.reached(turn.steps)
             said = _Said(turn, self.model_name)
             with said.counted():
-                in_time = await self._ask(turn, said, deadline, tools=last is None)
+                in_time = await self._ask(turn, said, deadline, {} if last else tools)
                 if not in_time:
                     said.conclude(f"I stopped here: this took more than {self.limits.seconds:g} seconds.")
                 elif said.calls and last:
@@ -85,12 +87,21 @@ class Runner:
                     return Reply(text=said.text, finish=said.finish, usage=said.usage, model=said.model)
             with turn.acting():
                 with said.counted():
-                    results = await self._use(turn, said.calls, deadline)
+                    results = await self._use(turn, tools, said.calls, deadline)
                 calls = tuple(map(_sound, said.calls))
                 await turn.checkpoint(
                     Step(text=said.text, calls=calls, results=results, usage=said.usage, model=said.model)
                 )
         return Reply(silent=True)
+
+    async def close(self) -> None:
+        """Let go of the servers that lend tools."""
+        await asyncio.gather(*(source.close() for source in self._sources))
+
+    async def _offered(self) -> dict[str, Tool]:
+        """The tools of this turn by name: the agent's own, and those that servers lend; the first of a name counts."""
+        lent = await asyncio.gather(*(source.tools() for source in self._sources))
+        return {tool.name: tool for tools in reversed(lent) for tool in tools} | self._tools
 
     def _is_silenced(self, view: list[dict[str, Any]]) -> bool:
         """Whether the newest step ended the turn without a message."""
@@ -98,11 +109,11 @@ class Runner:
         names = [call["function"]["name"] for call in newest.get("tool_calls") or ()]
         return STAY_SILENT in names and STAY_SILENT in self._tools
 
-    async def _ask(self, turn: Turn, said: _Said, deadline: float, *, tools: bool) -> bool:
+    async def _ask(self, turn: Turn, said: _Said, deadline: float, tools: Mapping[str, Tool]) -> bool:
         """One call of the model; False when time ran out before its end."""
         given = {name: value for message in turn.messages for name, value in message.params.items()}
         request = prepare(
-            Completion(messages=await turn.view(), tools=self._schemas if tools else [], params=given),
+            Completion(messages=await turn.view(), tools=[schema(tool) for tool in tools.values()], params=given),
             self.system_prompt,
             self.params,
         )
@@ -119,22 +130,25 @@ class Runner:
             return False
         return True
 
-    async def _use(self, turn: Turn, calls: tuple[ToolCall, ...], deadline: float) -> tuple[str, ...]:
+    async def _use(
+        self, turn: Turn, tools: Mapping[str, Tool], calls: tuple[ToolCall, ...], deadline: float
+    ) -> tuple[str, ...]:
         """Run all calls of a step at once; the results are in the order of the calls."""
         try:
             async with asyncio.TaskGroup() as group:
                 running = [
-                    group.create_task(self._call(turn, str(index), call, deadline)) for index, call in enumerate(calls)
+                    group.create_task(self._call(turn, tools, str(index), call, deadline))
+                    for index, call in enumerate(calls)
                 ]
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         return tuple(task.result() for task in running)
 
-    async def _call(self, turn: Turn, key: str, call: ToolCall, deadline: float) -> str:
+    async def _call(self, turn: Turn, tools: Mapping[str, Tool], key: str, call: ToolCall, deadline: float) -> str:
         """What a tool returned, or why it did not: whatever goes wrong is the model's to read."""
-        tool = self._tools.get(call.name)
+        tool = tools.get(call.name)
         if tool is None:
-            return failure(f"There is no tool '{call.name}'; there are: {', '.join(self._tools) or 'none'}.")
+            return failure(f"There is no tool '{call.name}'; there are: {', '.join(tools) or 'none'}.")
         try:
             async with asyncio.timeout_at(min(deadline, _now() + self.limits.tool_seconds)):
                 arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])

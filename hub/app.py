@@ -14,6 +14,7 @@ import structlog
 
 import channels
 from agents import tools
+from agents.mcp import Server
 from agents.models.config import ModelSettings
 from agents.models.fallback import Fallback
 from agents.models.tokens import estimate
@@ -92,6 +93,7 @@ class Engine:
         parked = (set(config.channels) | set(channels.names())) - set(enabled)
         self.upkeep = Upkeep(self.bus, self.rooms, self.ingress.accept, sorted(parked))
         self._turns: list[Worker] = []
+        self._runners: list[Runner] = []
         self._holder: Worker | None = None
         self._upkeep: asyncio.Task[None] | None = None
 
@@ -103,6 +105,7 @@ class Engine:
             model_name=agent.model,
             system_prompt=agent.system_prompt,
             tools=[tools.make(tool) for tool in agent.tools],
+            sources=[Server(server, settings) for server, settings in agent.mcp.items()],
             params=agent.params,
             limits=Limits(steps=agent.limits.steps, seconds=agent.limits.seconds, tokens=agent.limits.tokens),
         )
@@ -163,7 +166,8 @@ class Engine:
                     busy=agent.busy,
                     debounce=agent.debounce,
                 )
-                handler = TurnHandler(persona, self.runner(name, agent))
+                self._runners.append(self.runner(name, agent))
+                handler = TurnHandler(persona, self._runners[-1])
                 worker = Worker(self.bus, agent_inbox(name), handler, timing=self.timing, concurrency=1024)
                 worker.start()
                 self._turns.append(worker)
@@ -196,6 +200,7 @@ class Engine:
             self._upkeep.cancel()
             await asyncio.wait({self._upkeep})
         await self.asks.close()
+        await asyncio.gather(*(runner.close() for runner in self._runners))
         for model in self.models.values():
             await model.close()
 

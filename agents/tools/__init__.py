@@ -7,9 +7,9 @@ from typing import cast
 
 from agents.tools import python
 from agents.tools.python import Unusable
-from agents.tools.tool import STAY_SILENT, Tool, failure, schema
+from agents.tools.tool import STAY_SILENT, Source, Tool, failure, schema
 
-__all__ = ["STAY_SILENT", "TOOLS", "Tool", "Unusable", "failure", "make", "names", "schema"]
+__all__ = ["STAY_SILENT", "TOOLS", "Source", "Tool", "Unusable", "failure", "make", "names", "schema"]
 
 TOOLS: dict[str, str] = {
     "message": "agents.tools.message:MessageTool",

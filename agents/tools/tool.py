@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -33,6 +34,18 @@ class Tool(Protocol):
 
         RequestError and msgspec.ValidationError become results that say so.
         """
+        ...
+
+
+class Source(Protocol):
+    """Something that lends tools, other ones from turn to turn."""
+
+    async def tools(self) -> Sequence[Tool]:
+        """The tools of a turn that begins; none while they cannot be had."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what runs."""
         ...
 
 

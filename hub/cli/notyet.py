@@ -12,7 +12,6 @@ Entry = TypeVar("Entry", ModelSettings, AgentSettings, ChannelSettings)
 AGENTS = {
     "id": "assistants cannot be called by it",
     "public": "every key may use the agent",
-    "mcp": "the agent has no tools from there",
     "show_tools": "its tool calls are not shown",
     "routes": "every message goes to the agent itself",
     "month_quota": "nothing limits what it spends",

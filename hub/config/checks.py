@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from agents import tools
 from agents.config import AgentSettings
@@ -28,6 +29,8 @@ def check_names(
         if agent.enabled:
             yield from _models_of(entries, models, name, agent)
             yield from _tools_of(name, agent)
+            if agent.mcp and find_spec("mcp") is None:
+                yield Problem(("agents", name, "mcp"), 'needs what is not installed: pip install "bothub[mcp]"')
     for name, channel in channels.items():
         if channel.enabled:
             yield from _agents_of(entries, name, channel)

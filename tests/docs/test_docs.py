@@ -34,7 +34,7 @@ from tests.e2e.hub import HubProcess
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text())
-ENVIRON = {"DB_PASSWORD": "x", "OPENAI_API_KEY": "x", "TELEGRAM_TOKEN": "123456:x"}
+ENVIRON = {"DB_PASSWORD": "x", "OPENAI_API_KEY": "x", "TELEGRAM_TOKEN": "123456:x", "WIKI_TOKEN": "x"}
 HUB = "http://127.0.0.1:8080"
 NEXT = "\x1e"
 BLOCK = re.compile(

@@ -70,7 +70,6 @@ def test_a_missing_file_is_a_sentence(bothub: Bothub) -> None:
         ("agents", "assistant", {"public": False}, "public"),
         ("agents", "assistant", {"show_tools": True}, "show_tools"),
         ("agents", "assistant", {"month_quota": 3}, "month_quota"),
-        ("agents", "assistant", {"mcp": {"clock": {"command": "clock"}}}, "mcp"),
         ("agents", "assistant", {"routes": {"x": "demo"}}, "routes"),
         ("models", "demo", {"price_in": 1}, "price_in"),
     ],
