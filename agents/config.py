@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from agents import RUNNER
 from hub.message import NAME
 
 CLOSED = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
@@ -71,7 +72,8 @@ class Mcp(Closed):
 class AgentSettings(Closed):
     """One agent of config.yaml."""
 
-    kind: Literal["runner"] = "runner"
+    kind: str = RUNNER
+    """`runner`, the short name of another package's agent, or `package:MyAgent`."""
     id: UUID | None = None
     enabled: bool = True
     public: bool = True
@@ -109,5 +111,7 @@ class AgentSettings(Closed):
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """What keeps an enabled agent from running: a key and what is wrong with it."""
-        if not self.model:
+        if self.kind == RUNNER and not self.model:
             yield "model", "is missing"
+        if self.kind != RUNNER and self.history == "client":
+            yield "history", "must be server: only the runner answers callers that keep the history themselves"

@@ -12,6 +12,7 @@ from functools import partial
 
 import structlog
 
+import agents
 import channels
 from agents import tools
 from agents.mcp import Server
@@ -27,6 +28,7 @@ from channels.config import ChannelSettings
 from hub.access import Chat, Rules
 from hub.accounts.bootstrap import Bootstrap, bootstrap
 from hub.accounts.keys import ensure_bootstrap, ensure_local
+from hub.agent import Agent
 from hub.asks import Asks
 from hub.bus import Bus
 from hub.channel import Channel, State, Webhook
@@ -97,6 +99,14 @@ class Engine:
         self._holder: Worker | None = None
         self._upkeep: asyncio.Task[None] | None = None
 
+    def agent(self, name: str, settings: AgentSettings) -> Agent:
+        """An agent as config describes it: the runner, or one of another package."""
+        if settings.kind == agents.RUNNER:
+            self._runners.append(self.runner(name, settings))
+            return self._runners[-1]
+        model = self._model_of(settings) if settings.model else None
+        return agents.own(settings.kind)(name=name, settings=settings, model=model)
+
     def runner(self, name: str, agent: AgentSettings) -> Runner:
         """An agent as config describes it."""
         return Runner(
@@ -121,12 +131,14 @@ class Engine:
 
     def multiple(self, agent: AgentSettings) -> bool:
         """Whether every model that may answer for an agent takes images and the like."""
-        return all(self.config.models[name].multiple for name in (agent.model, *agent.fallback))
+        names = filter(None, (agent.model, *agent.fallback))
+        return all(self.config.models[name].multiple for name in names)
 
     def _targets(self) -> Mapping[str, Target]:
         """What may be completed without memory: models, and agents whose history the client keeps."""
         targets = {name: Target(model=model, model_name=name) for name, model in self.models.items()}
-        for name, agent in self.agents.items():
+        runners = {name: agent for name, agent in self.agents.items() if agent.kind == agents.RUNNER}
+        for name, agent in runners.items():
             targets[name] = Target(
                 model=self._model_of(agent),
                 model_name=agent.model,
@@ -166,8 +178,7 @@ class Engine:
                     busy=agent.busy,
                     debounce=agent.debounce,
                 )
-                self._runners.append(self.runner(name, agent))
-                handler = TurnHandler(persona, self._runners[-1])
+                handler = TurnHandler(persona, self.agent(name, agent))
                 worker = Worker(self.bus, agent_inbox(name), handler, timing=self.timing, concurrency=1024)
                 worker.start()
                 self._turns.append(worker)

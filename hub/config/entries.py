@@ -99,11 +99,16 @@ class Entries:
         return settings
 
     def _agent_kind(self, key: Key, entry: dict[str, Any]) -> type[AgentSettings] | None:
-        kind = entry.get("kind") or "runner"
-        if not isinstance(kind, str) or kind not in agents.KINDS:
-            self.problems.append(Problem((*key, "kind"), f"no such kind; {guess(str(kind), agents.KINDS)}"))
+        kind, where = entry.get("kind") or agents.RUNNER, (*key, "kind")
+        if not isinstance(kind, str) or (":" not in kind and kind not in agents.names()):
+            self.problems.append(Problem(where, f"no such kind; {guess(str(kind), agents.names())}"))
             return None
-        return agents.load(agents.KINDS[kind].config)
+        if kind != agents.RUNNER and is_enabled(entry):
+            try:
+                agents.own(kind)
+            except agents.Unusable as error:
+                self.problems.append(Problem(where, str(error)))
+        return AgentSettings
 
     def _channel_kind(self, key: Key, entry: dict[str, Any]) -> type[ChannelSettings] | None:
         kind, where = entry.get("kind"), (*key, "kind")

@@ -6,9 +6,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-import agents
 import channels
-from agents.config import AgentSettings
 from channels.config import ChannelSettings
 
 SDKS = ["aiogram", "discord", "lark_oapi"]
@@ -54,9 +52,3 @@ def test_every_kind_with_an_adapter_has_its_channel(kind: str) -> None:
     reference = channels.KINDS[kind].channel
     assert reference
     assert callable(channels.load(reference).listen)
-
-
-def test_every_kind_of_agent_has_its_settings_and_its_class() -> None:
-    for kind in agents.KINDS.values():
-        assert issubclass(agents.load(kind.config), AgentSettings)
-        assert callable(agents.load(kind.agent).answer)
