@@ -65,8 +65,6 @@ def test_a_missing_file_is_a_sentence(bothub: Bothub) -> None:
 @pytest.mark.parametrize(
     ("section", "name", "values", "key"),
     [
-        ("agents", "assistant", {"busy": "steer"}, "busy"),
-        ("agents", "assistant", {"debounce": 2}, "debounce"),
         ("agents", "assistant", {"public": False}, "public"),
         ("agents", "assistant", {"show_tools": True}, "show_tools"),
         ("agents", "assistant", {"month_quota": 3}, "month_quota"),
