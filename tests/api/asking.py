@@ -22,6 +22,7 @@ from hub.message import Message
 from hub.store import Store, open_store
 from hub.store.migrate import migrate
 from tests.api.fake_hub import NOW, FakeHub
+from tests.patience import PATIENCE
 
 
 class Asking:
@@ -70,7 +71,7 @@ class Asking:
         host, port = listener.getsockname()
         server = asyncio.create_task(serve(self.app, listener, stop, grace=0.1))
         try:
-            async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=30) as client:
+            async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=PATIENCE) as client:
                 yield client
         finally:
             stop.set()
@@ -95,7 +96,7 @@ class Events:
     async def next(self) -> dict[str, str]:
         """The next event's fields; a comment has the field ``."""
         fields: dict[str, str] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             async for line in self._lines:
                 if not line and fields:
                     return fields

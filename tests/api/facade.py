@@ -17,6 +17,7 @@ from hub.accounts import keys
 from hub.accounts.keys import Key
 from hub.store import Store
 from tests.api.fake_hub import NOW, FakeHub
+from tests.patience import PATIENCE
 
 USER = "sk-user-0123456789abcdefghijklmnopqrs"
 OTHER = "sk-other-0123456789abcdefghijklmnopqr"
@@ -38,7 +39,7 @@ class Facade:
     def http(self, secret: str | None = USER, **headers: str) -> httpx.AsyncClient:
         """A plain client."""
         sent = headers if secret is None else {"Authorization": f"Bearer {secret}", **headers}
-        return httpx.AsyncClient(base_url=self.root, headers=sent, timeout=20)
+        return httpx.AsyncClient(base_url=self.root, headers=sent, timeout=PATIENCE)
 
     def openai(self, secret: str = USER, **options: Any) -> AsyncOpenAI:
         """The official SDK."""

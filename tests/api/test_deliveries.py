@@ -13,6 +13,7 @@ from hub.errors import InboxFull, RequestError, StoreUnavailable
 from hub.message import Address, Delivery, Text
 from tests.api.asking import Asking, open_asking
 from tests.api.fake_hub import NOW
+from tests.patience import PATIENCE
 
 TO = {"channel": "support", "chat_id": "12", "text": "hello"}
 
@@ -201,7 +202,7 @@ async def test_a_repetition_joins_the_first_that_still_runs(facade: Asking) -> N
 
     facade.fake.posts.deliver = together
     await facade.key("deliver")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         first, second = await asyncio.gather(*(post(facade, TO, **{"Idempotency-Key": "k"}) for _ in range(2)))
     assert first[:2] == second[:2]
     assert len({delivery.id for delivery, _ in facade.fake.posts.deliveries}) == 1
@@ -222,7 +223,7 @@ async def test_the_answer_that_was_first_counts_for_a_repetition_that_saw_more(f
     facade.fake.posts.deliver = deliver
     key = await facade.key("deliver") | {"Idempotency-Key": "k"}
     slow = asyncio.create_task(facade.ask("POST", "/v1/deliveries", TO, key))
-    await asyncio.wait_for(begun.wait(), 20)
+    await asyncio.wait_for(begun.wait(), PATIENCE)
     quick = await facade.ask("POST", "/v1/deliveries", TO, key)
     seen.set()
     assert (await slow)[:2] == quick[:2]

@@ -16,6 +16,7 @@ from hub.errors import ConfigError
 from hub.store import Store
 from tests.api.facade import CHAT, USER, Facade, body
 from tests.api.fake_hub import NOW, FakeHub
+from tests.patience import PATIENCE
 
 BODY = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": True}).encode()
 
@@ -49,10 +50,10 @@ async def test_a_stream_that_is_open_at_the_end_is_cut_after_the_grace(store: St
     reader, writer = await facade.raw(BODY)
     await reader.readuntil(b'"one"')
     stop.set()
-    rest = await asyncio.wait_for(reader.read(), 5)
+    rest = await asyncio.wait_for(reader.read(), PATIENCE)
     assert b'"code":"stopping"' in rest
     assert rest.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
-    await asyncio.wait_for(server, 5)
+    await asyncio.wait_for(server, PATIENCE)
     assert fake.turns.answers[0].log == ["began", "left"]
     writer.close()
 
@@ -66,12 +67,12 @@ async def test_a_request_without_an_answer_at_the_end_is_a_503(store: Store) -> 
     server = asyncio.create_task(serve(create_app(fake.hub()), listener, stop, grace=0.01))
     async with facade.http() as client:
         asking = asyncio.create_task(client.post(CHAT, json=body()))
-        await asyncio.wait_for(fake.turns.asked.wait(), 5)
+        await asyncio.wait_for(fake.turns.asked.wait(), PATIENCE)
         stop.set()
-        answer = await asyncio.wait_for(asking, 5)
+        answer = await asyncio.wait_for(asking, PATIENCE)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert answer.json()["error"]["code"] == "stopping"
-    await asyncio.wait_for(server, 5)
+    await asyncio.wait_for(server, PATIENCE)
     assert fake.turns.answers[0].log == ["left"]
 
 
@@ -86,8 +87,8 @@ async def test_a_rooms_events_end_without_a_word_at_the_end(store: Store) -> Non
     writer.write(f"{head}Authorization: Bearer {USER}\r\n\r\n".encode())
     await reader.readuntil(b": keep-alive")
     stop.set()
-    assert (await asyncio.wait_for(reader.read(), 5)).split(b"\r\n", 1)[1] == b"0\r\n\r\n"
-    await asyncio.wait_for(server, 5)
+    assert (await asyncio.wait_for(reader.read(), PATIENCE)).split(b"\r\n", 1)[1] == b"0\r\n\r\n"
+    await asyncio.wait_for(server, PATIENCE)
     writer.close()
 
 
@@ -103,7 +104,7 @@ async def test_an_answer_that_ends_within_the_grace_is_sent_in_full(store: Store
     stop.set()
     gate.set()
     assert (await reader.read()).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
-    await asyncio.wait_for(server, 5)
+    await asyncio.wait_for(server, PATIENCE)
     writer.close()
 
 
@@ -127,7 +128,7 @@ async def test_a_client_that_goes_while_bytes_are_on_their_way_is_noticed(store:
             sending.set()
             await never.wait()
 
-    await asyncio.wait_for(create_app(fake.hub())(cast(HTTPScope, _scope()), receive, send), 5)
+    await asyncio.wait_for(create_app(fake.hub())(cast(HTTPScope, _scope()), receive, send), PATIENCE)
     assert fake.turns.answers[0].log == ["left"]
 
 

@@ -17,6 +17,7 @@ from hub.message import Address, Author, Live, Message, Text
 from hub.rooms import StoredRooms
 from tests.api.asking import Asking, Events, open_asking
 from tests.api.fake_hub import NOW
+from tests.patience import PATIENCE
 
 LOBBY = Address("web", "lobby")
 PATH = "/api/v1/web/lobby"
@@ -225,7 +226,7 @@ class TestFollowing:
             follow = Follower(facade, client)
             await follow()
             assert listening.now > 0
-        await asyncio.wait_for(listening.none.wait(), 20)
+        await asyncio.wait_for(listening.none.wait(), PATIENCE)
 
     @pytest.mark.parametrize("headers", [{"Last-Event-ID": "x"}, {"Last-Event-ID": "-1"}])
     async def test_a_wrong_cursor_is_a_400(self, facade: Asking, headers: dict[str, str]) -> None:
@@ -286,7 +287,7 @@ async def test_a_slow_reader_loses_signs_of_life_but_no_message(facade: Asking, 
 
 async def _read_to(reader: asyncio.StreamReader) -> bytes:
     seen = bytearray()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while b"after all" not in seen:
             seen += await reader.read(2**16)
     return bytes(seen)

@@ -18,12 +18,12 @@ import channels
 from hub.config import load
 from hub.errors import ConfigError
 from tests.e2e.hub import HubProcess, demo_config
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/channels/write-your-own.md"
 SHOWN = re.compile(r"^```\w+\n# (?P<path>\S+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 PIP = ["pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation"]
-PATIENCE = 20.0
 
 
 def files() -> dict[str, str]:

@@ -13,8 +13,7 @@ from typing import Any
 from hub.channel import Channel, Sending
 from hub.errors import ChannelError
 from hub.message import Address, Author, Buttons, File, Message, Part, Text
-
-PATIENCE = 10.0
+from tests.patience import PATIENCE
 
 
 class Hub:

@@ -8,8 +8,8 @@ from typing import Protocol
 import pytest
 
 from hub.signals import BACKLOG, LARGEST, Listener, Signals
+from tests.patience import PATIENCE
 
-PATIENCE = 10.0
 SHORT = 0.01
 """How long a law waits for what must not come."""
 ODD = [

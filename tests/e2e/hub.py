@@ -13,7 +13,7 @@ from typing import Any, Self
 import msgspec
 import yaml
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 class HubProcess:

@@ -116,7 +116,7 @@ async def test_twenty_kills_lose_nothing_and_keep_every_order(traffic: Traffic) 
 async def listening(traffic: Traffic) -> None:
     """Wait until the bot polls again."""
     polls = len(traffic.telegram.called("getUpdates"))
-    await traffic.telegram.wait_for(lambda: len(traffic.telegram.called("getUpdates")) > polls, 20)
+    await traffic.telegram.wait_for(lambda: len(traffic.telegram.called("getUpdates")) > polls)
 
 
 def texts(traffic: Traffic, chat: int) -> list[str]:

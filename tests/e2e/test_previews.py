@@ -35,17 +35,17 @@ def texts(telegram: TelegramServer) -> list[Any]:
 
 async def test_an_answer_grows_in_its_message(hub: HubProcess, telegram: TelegramServer) -> None:
     telegram.say(f"slowly 4 {TEXT}")
-    await telegram.wait_for(lambda: texts(telegram) not in ([], [TEXT]), 20)
-    await telegram.wait_text(TEXT, timeout=20)
+    await telegram.wait_for(lambda: texts(telegram) not in ([], [TEXT]))
+    await telegram.wait_text(TEXT)
     assert texts(telegram) == [TEXT]
 
 
 async def test_a_kill_in_the_middle_leaves_one_answer(hub: HubProcess, telegram: TelegramServer) -> None:
     telegram.say(f"slowly 4 {TEXT}")
-    await telegram.wait_for(lambda: bool(telegram.called("editMessageText")), 20)
+    await telegram.wait_for(lambda: bool(telegram.called("editMessageText")))
     await hub.kill()
     await hub.start()
-    await telegram.wait_text(TEXT, timeout=30)
+    await telegram.wait_text(TEXT)
     assert texts(telegram) == [TEXT]
 
 
@@ -66,8 +66,8 @@ def buttons_of(message: dict[str, Any]) -> list[str]:
 
 async def test_stop_ends_what_was_shown(hub: HubProcess, telegram: TelegramServer) -> None:
     telegram.say(f"slowly 20 {TEXT}")
-    await telegram.wait_for(lambda: bool(telegram.sent()), 20)
+    await telegram.wait_for(lambda: bool(telegram.sent()))
     telegram.say("/stop")
-    await telegram.wait_text("Stopped.", timeout=20)
-    await telegram.wait_for(lambda: "(stopped)" in (texts(telegram)[0] or ""), 20)
+    await telegram.wait_text("Stopped.")
+    await telegram.wait_for(lambda: "(stopped)" in (texts(telegram)[0] or ""))
     assert len(texts(telegram)) == 2

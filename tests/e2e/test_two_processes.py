@@ -17,6 +17,7 @@ from openai import AsyncOpenAI
 
 from tests import nats
 from tests.e2e.hub import HubProcess, demo_config, telegram_channel
+from tests.patience import PATIENCE
 from tests.platforms.telegram import TelegramServer
 
 KEY = "k7Qp2Zr9Xw4Lm8Tn3Vb6Yc1DsF5h"
@@ -80,7 +81,7 @@ class Programs:
 async def programs(stack: AsyncExitStack, hub: HubProcess) -> Programs:
     openai = await stack.enter_async_context(AsyncOpenAI(base_url=f"{hub.url}/v1", api_key=KEY, max_retries=0))
     headers = {"Authorization": f"Bearer {KEY}"}
-    http = await stack.enter_async_context(httpx.AsyncClient(base_url=hub.url, headers=headers, timeout=30))
+    http = await stack.enter_async_context(httpx.AsyncClient(base_url=hub.url, headers=headers, timeout=PATIENCE))
     return Programs(openai, http)
 
 
@@ -164,7 +165,7 @@ async def test_a_turn_of_a_room_is_stopped_from_another_process(split: Split, st
 
 async def line_with(lines: AsyncIterator[str], text: str) -> str:
     """The next line of a stream that holds a text."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         async for line in lines:
             if text in line:
                 return line
@@ -237,7 +238,7 @@ async def test_another_process_takes_over_after_a_kill_and_every_answer_comes_on
     async with split.process("b2", "agents", "channels", bus=bus) as successor:
         said = [said async for said in stream][-1]
         assert said.text == text
-        await telegram.wait_text(text, timeout=30)
+        await telegram.wait_text(text)
         assert (await client.get(f"/api/v1/turns/{said.turn}"))["response"] == text
         assert await client.ask("what did I say", session="default") == f"- slowly 4 {text}\n- what did I say"
         await successor.logged(UP)

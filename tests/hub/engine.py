@@ -25,10 +25,9 @@ from hub.signals.local import LocalSignals
 from hub.store import Store
 from hub.store.tables import entries, messages
 from hub.worker import Timing, Worker
+from tests.patience import PATIENCE
 
 T = TypeVar("T")
-PATIENCE = 10.0
-"""How long a test waits for what must come."""
 FAST = Timing(lease=8.0, extend=0.02, tries=3)
 CHAT = Address("support", "42")
 ANN = Author(id="ann", name="Ann")

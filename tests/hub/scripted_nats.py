@@ -7,6 +7,8 @@ import json
 from types import TracebackType
 from typing import Any, Self
 
+from tests.patience import PATIENCE
+
 
 class ScriptedNats:
     """Speaks what a client needs to connect; carries nothing."""
@@ -39,7 +41,7 @@ class ScriptedNats:
 
     async def until(self, verb: str, times: int) -> None:
         """Wait until clients have used a verb so often."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(PATIENCE), self._changed:
             await self._changed.wait_for(lambda: len(self.said(verb)) >= times)
 
     async def tell(self, text: str) -> None:

@@ -22,6 +22,7 @@ from hub.posts import publish
 from hub.preview import STOP, Previews, pieces
 from hub.worker import Worker
 from tests.hub.engine import CHAT, FAST, Chat, Engine, running
+from tests.patience import PATIENCE
 
 INBOX = "channel:support"
 REPLY = reply_id("t")
@@ -74,7 +75,7 @@ class EditingChat(Chat):
         return list(self.standing.values())
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not is_so():
                 self.changed.clear()
                 await self.changed.wait()

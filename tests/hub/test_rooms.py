@@ -13,6 +13,7 @@ from hub.rooms import StoredRooms, topic
 from hub.signals.local import LocalSignals
 from hub.store import Store, open_store
 from hub.store.migrate import migrate
+from tests.patience import PATIENCE
 
 LOBBY = Address("web", "lobby")
 AGENT = Author(id="assistant", name="Assistant", kind="agent")
@@ -86,7 +87,7 @@ async def test_an_empty_room_has_no_newest_post(rooms: StoredRooms) -> None:
 async def test_a_post_wakes_who_listens_to_its_room(rooms: StoredRooms, signals: LocalSignals) -> None:
     with signals.listen("room.web.lobby") as here, signals.listen("room.web.other") as elsewhere:
         await rooms.post(sending("k"))
-        assert await here.next(timeout=5) == b""
+        assert await here.next(timeout=PATIENCE) == b""
         assert await elsewhere.next(timeout=0) is None
 
 

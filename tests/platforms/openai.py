@@ -27,6 +27,8 @@ from typing import Any, Literal, Self
 import msgspec
 from aiohttp import web
 
+from tests.patience import PATIENCE
+
 _SSE = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
 _CREATED = 1_790_000_000
 
@@ -189,12 +191,12 @@ class Upstream:
         """Queue answers for the next chat completions, in the order these arrive."""
         self._steps.extend(steps)
 
-    async def wait_request(self, count: int = 1, *, timeout: float = 5) -> Request:
+    async def wait_request(self, count: int = 1, *, timeout: float = PATIENCE) -> Request:
         """The count-th request ever received, once it is there."""
         await self._wait(lambda: len(self.requests) >= count, timeout)
         return self.requests[count - 1]
 
-    async def wait_disconnect(self, count: int = 1, *, timeout: float = 5) -> Request:
+    async def wait_disconnect(self, count: int = 1, *, timeout: float = PATIENCE) -> Request:
         """The count-th request whose client left, once it has."""
         await self._wait(lambda: len(self.disconnects) >= count, timeout)
         return self.disconnects[count - 1]

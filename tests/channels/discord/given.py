@@ -17,7 +17,7 @@ from tests.platforms.discord import DiscordServer
 NAME = "workshop"
 
 
-def channel_of(server: DiscordServer, *, timeout: float = 5.0, **config: Any) -> Channel:
+def channel_of(server: DiscordServer, *, timeout: float = 20.0, **config: Any) -> Channel:
     settings = {
         "kind": "discord",
         "token": SecretStr(server.token),

@@ -105,8 +105,8 @@ async def test_what_was_said_while_the_hub_was_down_is_answered_once(hub: HubPro
     server.dm("meanwhile")
     server.say("in the channel", mention=True)
     await hub.start()
-    await server.wait_text("You said: meanwhile", server.dm_channel(), timeout=30)
-    await server.wait_text("You said: Anna Lindqvist: in the channel", timeout=30)
+    await server.wait_text("You said: meanwhile", server.dm_channel())
+    await server.wait_text("You said: Anna Lindqvist: in the channel")
     server.dm("after")
     await server.wait_text("You said: after", server.dm_channel())
     said = [message["content"] for message in server.sent(server.dm_channel())]

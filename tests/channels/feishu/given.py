@@ -28,7 +28,7 @@ def config_of(server: FeishuServer, **config: Any) -> Feishu:
     return Feishu.model_validate(settings)
 
 
-def channel_of(server: FeishuServer, *, timeout: float = 5.0, **config: Any) -> Channel:
+def channel_of(server: FeishuServer, *, timeout: float = 20.0, **config: Any) -> Channel:
     return Channel(NAME, config_of(server, **config), timeout=timeout, back_off=0.001)
 
 

@@ -125,7 +125,7 @@ async def test_when_feishu_is_away_the_channel_comes_back_by_itself(hub: HubProc
     await hub.logged("channel lost")
     await server.start()
     server.say("after")
-    assert await server.wait_text("You said: after", timeout=30)
+    assert await server.wait_text("You said: after")
 
 
 async def test_a_kill_in_the_middle_of_an_answer_leaves_it_there_once_and_whole(
@@ -135,7 +135,7 @@ async def test_a_kill_in_the_middle_of_an_answer_leaves_it_there_once_and_whole(
     await server.wait_for(lambda: any("two" in message["text"] for message in server.sent()))
     await hub.kill()
     await hub.start()
-    await server.wait_text("one two three four five six", timeout=30)
+    await server.wait_text("one two three four five six")
     await server.wait_for(lambda: not server.sent()[0]["streaming"])
     assert len(server.sent()) == 1
 
@@ -148,7 +148,7 @@ async def test_a_kill_while_the_preview_is_being_sent_leaves_no_second_copy(
     await server.wait_sent()
     await hub.kill()
     await hub.start()
-    await server.wait_text("one two three four five six", timeout=30)
+    await server.wait_text("one two three four five six")
     await server.wait_for(lambda: not server.sent()[0]["streaming"])
     assert len(server.sent()) == 1
 

@@ -19,7 +19,7 @@ IN_GROUP = Address(NAME, str(GROUP))
 
 
 def channel_of(
-    server: TelegramServer, *, timeout: float = 5.0, poll: int = 25, watch: float = 60, **config: Any
+    server: TelegramServer, *, timeout: float = 20.0, poll: int = 25, watch: float = 60, **config: Any
 ) -> Channel:
     settings = {"kind": "telegram", "token": SecretStr(server.token), "base_url": server.base_url, **config}
     model = Telegram.model_validate(settings)

@@ -62,7 +62,7 @@ async def test_a_pushed_message_is_stored_and_answered_and_a_forged_one_refused(
         await hub.kill()
         telegram.say("while it was away")
         await hub.start()
-        await telegram.wait_text("You said: while it was away", timeout=30)
+        await telegram.wait_text("You said: while it was away")
     assert len(telegram.sent()) == 2
     assert telegram.called("getUpdates") == []
 
@@ -70,7 +70,7 @@ async def test_a_pushed_message_is_stored_and_answered_and_a_forged_one_refused(
 async def test_markdown_streams_and_stands_rendered_in_the_end(tmp_path: Path, telegram: TelegramServer) -> None:
     async with HubProcess(tmp_path, config_of(telegram)):
         telegram.say("slowly 2 some **bold** words and `code`")
-        message = await telegram.wait_text("some bold words and code", timeout=20)
+        message = await telegram.wait_text("some bold words and code")
     assert [entity["type"] for entity in message["entities"]] == ["bold", "code"]
     assert len(telegram.sent()) == 1
     assert telegram.state.drafts
@@ -115,7 +115,7 @@ def words(text: str) -> list[str]:
 async def test_the_stop_button_of_a_draft_stops_the_answer(tmp_path: Path, telegram: TelegramServer) -> None:
     async with HubProcess(tmp_path, config_of(telegram)):
         telegram.say("slowly 30 one two three four")
-        await telegram.wait_for(lambda: telegram.state.drafts, timeout=20)
+        await telegram.wait_for(lambda: telegram.state.drafts)
         telegram.stop_draft()
         await telegram.wait_text("Stopped.")
     assert not any("four" in message["text"] for message in telegram.sent())

@@ -15,6 +15,7 @@ from channels.telegram.channel import Channel
 from hub.errors import ChannelRefused, StoreUnavailable, Unreachable
 from tests.channels.telegram.given import channel_of
 from tests.contracts.channel import Hub, cancelled, listening, shown
+from tests.patience import PATIENCE
 from tests.platforms.telegram import PRIVATE, TelegramServer
 
 TROUBLES: dict[str, Callable[[TelegramServer], object]] = {
@@ -153,7 +154,7 @@ class TestConnecting:
         await cancelled(task)
         await server.wait_for(lambda: poll.abandoned)
         await channel.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while sockets() > before:  # noqa: ASYNC110 - closed by the loop, in its time
                 await asyncio.sleep(0)
 

@@ -20,6 +20,7 @@ import pytest
 from hub.bus import Bus
 from tests.children import die_with_parent
 from tests.hub.cli.command import CONFIG, Bothub, message, settle
+from tests.patience import PATIENCE
 
 SERVING: dict[str, Any] = {**CONFIG, "api": {"port": 0}}
 SECRET = "br-0123456789abcdefghijklmnopqrstuv"
@@ -80,7 +81,7 @@ class Served:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Its exit code after a signal."""
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
     def close(self) -> None:
         self.process.kill()
@@ -191,7 +192,7 @@ def test_in_a_terminal_logs_are_lines_for_people(bothub: Bothub) -> None:
             shown += os.read(ours, 4096).decode()
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
         os.close(ours)
     assert "╭" in shown
     assert "\x1b[" in shown
@@ -247,7 +248,7 @@ def running(bothub: Bothub) -> dict[str, tuple[int, int]]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
 
@@ -286,7 +287,7 @@ def test_a_port_in_use_is_one_sentence(serve: Serve, bothub: Bothub) -> None:
         port = taken.getsockname()[1]
         bothub.configure({**CONFIG, "api": {"port": port}})
         hub = serve()
-        assert hub.process.wait(20) == 2
+        assert hub.process.wait(PATIENCE) == 2
         assert hub.rest() == f"api.host, api.port: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
@@ -295,7 +296,7 @@ def test_a_store_that_cannot_be_reached_is_a_sentence(serve: Serve, bothub: Both
         port = free.getsockname()[1]
     bothub.configure({**SERVING, "store": {"url": f"postgresql+asyncpg://me:secret@127.0.0.1:{port}/x"}})
     hub = serve()
-    assert hub.process.wait(20) == 1
+    assert hub.process.wait(PATIENCE) == 1
     said = hub.rest()
     assert said.startswith("The database does not answer: ")
     assert "Traceback" not in said
@@ -305,7 +306,7 @@ def test_a_store_that_cannot_be_reached_is_a_sentence(serve: Serve, bothub: Both
 def test_a_folder_that_cannot_be_written_is_a_sentence(serve: Serve, bothub: Bothub) -> None:
     (bothub.config.parent / "data").write_text("a file")
     hub = serve()
-    assert hub.process.wait(20) == 1
+    assert hub.process.wait(PATIENCE) == 1
     assert hub.rest().startswith("Cannot open the database ")
 
 
@@ -313,7 +314,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(serve: Serve, bothub: Bot
 def test_a_database_that_is_not_there_is_a_sentence(serve: Serve, bothub: Bothub, postgres_url: str) -> None:
     bothub.configure({**SERVING, "store": {"url": postgres_url.replace("?", "_nope?", 1)}})
     hub = serve()
-    assert hub.process.wait(20) == 1
+    assert hub.process.wait(PATIENCE) == 1
     assert hub.rest().startswith("Cannot open the database: database")
 
 

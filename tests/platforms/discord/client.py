@@ -13,6 +13,7 @@ import discord
 from aiohttp.abc import AbstractResolver, ResolveResult
 from discord.app_commands import CommandTree
 
+from tests.patience import PATIENCE
 from tests.platforms.discord.certificate import HOSTS
 from tests.platforms.discord.server import DiscordServer
 from tests.platforms.waker import Signal
@@ -67,7 +68,7 @@ class Bot(discord.Client):
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """discord.py would wait five seconds before a second session."""
 
-    async def hears(self, event: str, count: int = 1, timeout: float = 10) -> list[Any]:
+    async def hears(self, event: str, count: int = 1, timeout: float = PATIENCE) -> list[Any]:
         """Everything heard under that name, once it is at least `count` times."""
         await self.changed.until(lambda: len(self.heard[event]) >= count, timeout)
         return self.heard[event]

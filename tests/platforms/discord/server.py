@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from tests.patience import PATIENCE
 from tests.platforms.discord.certificate import Identity
 from tests.platforms.discord.gateway import Gateway
 from tests.platforms.discord.intents import PRIVILEGED
@@ -138,29 +139,29 @@ class DiscordServer(Users):
         """The global commands of the bot."""
         return deepcopy(self.state.commands.get(None, []))
 
-    async def wait_for(self, predicate: Callable[[], T], timeout: float = 10) -> T:
+    async def wait_for(self, predicate: Callable[[], T], timeout: float = PATIENCE) -> T:
         """The first true value of `predicate`, asked again at each event; fails with what the bot did instead."""
         with contextlib.suppress(TimeoutError):
             return await self.state.changed.until(predicate, timeout)
         recent = [f"{call.method} -> {call.status}" for call in self.calls[-10:]]
         raise AssertionError(f"not within {timeout} s; the last calls: {', '.join(recent) or 'none'}")
 
-    async def wait_sent(self, channel: str = GENERAL, count: int = 1, timeout: float = 10) -> list[Json]:
+    async def wait_sent(self, channel: str = GENERAL, count: int = 1, timeout: float = PATIENCE) -> list[Json]:
         """What stands in `channel` from the bot once it is at least `count` messages."""
         await self.wait_for(lambda: sum(1 for _ in self.state.sent(channel)) >= count, timeout)
         return self.sent(channel)
 
-    async def wait_text(self, text: str, channel: str = GENERAL, timeout: float = 10) -> Json:
+    async def wait_text(self, text: str, channel: str = GENERAL, timeout: float = PATIENCE) -> Json:
         """The bot's first message in `channel` that says exactly `text`, sent or edited so."""
         found = await self.wait_for(lambda: [m for m in self.state.sent(channel) if m["content"] == text], timeout)
         return self.state.shown(found[0])
 
-    async def wait_call(self, method: str, count: int = 1, timeout: float = 10) -> Call:
+    async def wait_call(self, method: str, count: int = 1, timeout: float = PATIENCE) -> Call:
         """The `count`th call of `method`, as soon as it arrived (its `status` may still be None)."""
         await self.wait_for(lambda: len(self.called(method)) >= count, timeout)
         return self.called(method)[count - 1]
 
-    async def wait_connected(self, timeout: float = 10) -> None:
+    async def wait_connected(self, timeout: float = PATIENCE) -> None:
         """Until the bot listens at the gateway, after READY or RESUMED was sent."""
         await self.wait_for(lambda: self.gateway.connected, timeout)
 

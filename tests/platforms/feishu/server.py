@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
+from tests.patience import PATIENCE
 from tests.platforms.faults import Fault, Faults
 from tests.platforms.feishu.limits import UNLIMITED, Limits, Pace
 from tests.platforms.feishu.methods import ENDPOINT, NAMES, OPEN, ROUTES, Method
@@ -113,33 +114,33 @@ class FeishuServer(Users):
         """Every attempt to hand over an event."""
         return self.events.done
 
-    async def wait_for(self, predicate: Callable[[], T], timeout: float = 10) -> T:
+    async def wait_for(self, predicate: Callable[[], T], timeout: float = PATIENCE) -> T:
         """The first true value of `predicate`, asked again at each event; fails with what the bot did instead."""
         with contextlib.suppress(TimeoutError):
             return await self.state.changed.until(predicate, timeout)
         recent = [f"{call.method} -> {call.status} {call.code}" for call in self.calls[-10:]]
         raise AssertionError(f"not within {timeout} s; the last calls: {', '.join(recent) or 'none'}")
 
-    async def wait_sent(self, chat: str = P2P, count: int = 1, timeout: float = 10) -> list[Json]:
+    async def wait_sent(self, chat: str = P2P, count: int = 1, timeout: float = PATIENCE) -> list[Json]:
         """What stands in `chat` from the bot once it is at least `count` messages."""
         await self.wait_for(lambda: sum(1 for _ in self.state.sent(chat)) >= count, timeout)
         return self.sent(chat)
 
-    async def wait_text(self, text: str, chat: str = P2P, timeout: float = 10) -> Json:
+    async def wait_text(self, text: str, chat: str = P2P, timeout: float = PATIENCE) -> Json:
         """The bot's first message in `chat` that says exactly `text`, sent or edited so."""
         found = await self.wait_for(lambda: [m for m in self.state.sent(chat) if self.state.text(m) == text], timeout)
         return self.state.view(found[0])
 
-    async def wait_call(self, method: str, count: int = 1, timeout: float = 10) -> Call:
+    async def wait_call(self, method: str, count: int = 1, timeout: float = PATIENCE) -> Call:
         """The `count`th call of `method`, as soon as it arrived (its `status` may still be None)."""
         await self.wait_for(lambda: len(self.called(method)) >= count, timeout)
         return self.called(method)[count - 1]
 
-    async def wait_push(self, event_id: str, count: int = 1, timeout: float = 10) -> Push:
+    async def wait_push(self, event_id: str, count: int = 1, timeout: float = PATIENCE) -> Push:
         """The `count`th attempt to hand over that event, once it was answered or given up."""
         return (await self.wait_for(lambda: self._attempts(event_id)[count - 1 : count], timeout))[0]
 
-    async def wait_connected(self, count: int = 1, timeout: float = 10) -> None:
+    async def wait_connected(self, count: int = 1, timeout: float = PATIENCE) -> None:
         """Returns once that many long connections stand."""
         await self.wait_for(lambda: len(self.sockets.connections) >= count, timeout)
 
