@@ -16,6 +16,7 @@ from pypdf import PdfReader, PdfWriter
 
 from agents.documents import Bounds, Documents
 from hub.errors import MessageRefused
+from tests.patience import PATIENCE
 
 
 def saved(document: Any) -> bytes:
@@ -197,7 +198,7 @@ async def test_reading_ends_with_the_turn_that_wanted_it() -> None:
         writer.close()
 
     server = await asyncio.start_server(watch, "127.0.0.1", 0)
-    async with server, asyncio.timeout(20):
+    async with server, asyncio.timeout(PATIENCE):
         port = server.sockets[0].getsockname()[1]
         child = f"import socket; socket.create_connection(('127.0.0.1', {port})).recv(1)"
         reading = asyncio.create_task(Documents(child=("-c", child)).markdown("wild.pdf", b""))

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from tests.e2e.hub import HubProcess, demo_config
+from tests.patience import PATIENCE
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
-PATIENCE = 30.0
 
 
 async def said(client: httpx.AsyncClient, room: str, count: int) -> list[dict[str, Any]]:
@@ -31,7 +31,7 @@ async def test_what_was_sent_is_sent_on_and_a_button_is_pressed(tmp_path: Path) 
     config["agents"]["assistant"]["tools"] = ["message"]
     async with HubProcess(tmp_path, config) as hub:
         headers = {"Authorization": f"Bearer {hub.key}"}
-        async with httpx.AsyncClient(base_url=hub.url, headers=headers, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=hub.url, headers=headers, timeout=PATIENCE) as client:
             media = '["data:text/plain;base64,aGk=", "chart.png"]'
             call = f'call message {{"content": "yours", "media": {media}, "buttons": [["count to 3"]]}}'
             form = await client.post("/api/v1/web/a", data={"text": call}, files={"f": ("chart.png", PNG, "image/png")})

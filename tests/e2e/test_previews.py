@@ -51,11 +51,11 @@ async def test_a_kill_in_the_middle_leaves_one_answer(hub: HubProcess, telegram:
 
 async def test_the_button_below_an_answer_stops_it_and_goes(hub: HubProcess, telegram: TelegramServer) -> None:
     telegram.say(f"slowly 30 {TEXT}")
-    await telegram.wait_for(lambda: any(buttons_of(one) for one in telegram.sent()), 20)
+    await telegram.wait_for(lambda: any(buttons_of(one) for one in telegram.sent()))
     [shown] = telegram.sent()
     assert buttons_of(shown) == ["/stop"]
     telegram.press(shown, "/stop")
-    await telegram.wait_for(lambda: "(stopped)" in (texts(telegram)[0] or ""), 20)
+    await telegram.wait_for(lambda: "(stopped)" in (texts(telegram)[0] or ""))
     assert buttons_of(telegram.sent()[0]) == []
 
 

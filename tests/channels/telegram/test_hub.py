@@ -143,7 +143,7 @@ async def test_a_voice_message_is_written_down_and_answered(tmp_path: Path, tele
         upstream.script("count to 3", fail(400, "no speech"))
         async with HubProcess(tmp_path, config):
             telegram.say_media("voice", b"\0OggS", "voice.oga")
-            await telegram.wait_text("1 2 3", timeout=30)
+            await telegram.wait_text("1 2 3")
             telegram.say_media("voice", b"\0OggS again", "voice.oga")
             await telegram.wait_text("You said: [voice] (voice.ogg: could not be transcribed)")
             telegram.say("what did I say")
