@@ -93,6 +93,8 @@ class AgentSettings(Closed):
     history: Literal["server", "client"] = "server"
     posts_to: tuple[Pattern, ...] = ()
     """Where else it may post than the chat that asks."""
+    learns_from: tuple[Pattern, ...] = ()
+    """Where what is said may become a fact that it tells everybody."""
     busy: Literal["queue", "steer", "interrupt"] = "queue"
     debounce: float = Field(default=0.0, ge=0)
     """Seconds to wait for more before it answers."""

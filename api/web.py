@@ -75,6 +75,7 @@ async def say(room: str) -> Response:
             parts=said,
             at=current.hub().clock(),
             reply_to=None if below is None else str(below.id),
+            shared=True,
         )
         return 202, {"id": await _speak(message), "message_id": message.id}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from hub.message import Address, Buttons, File, Message, Part, Value
 from hub.model import ToolCall, Usage
@@ -48,6 +48,57 @@ class Receipt(Value, frozen=True, kw_only=True):
     status: str
     platform_ids: tuple[str, ...] = ()
     reason: str | None = None
+
+
+Scope = Literal["person", "chat", "agent"]
+"""Whom a fact is for: the person who asks, the chat that asks, or everybody who talks to the agent."""
+
+
+class Fact(Value, frozen=True, kw_only=True):
+    """Something an agent shall know from now on; `at` is a Unix time in seconds."""
+
+    id: int
+    scope: Scope
+    text: str
+    at: float
+
+
+class Found(Value, frozen=True, kw_only=True):
+    """Something that was said, or the piece of it around what was looked for; `by` is a name, `user` or `you`."""
+
+    at: float
+    by: str
+    text: str
+
+
+class Recalled(Value, frozen=True, kw_only=True):
+    """What a search found, the best first."""
+
+    facts: tuple[Fact, ...] = ()
+    said: tuple[Found, ...] = ()
+
+
+class Memory(Protocol):
+    """What the agent remembers where its turn is: nothing that others said in private is within its reach."""
+
+    async def remember(self, text: str, scope: Scope | None = None) -> Fact:
+        """Keep a fact; without a scope for the person in private, else for the chat. The same text again is the same.
+
+        Raises RequestError for a text that is empty or too long and where there are too many, Forbidden for a scope
+        that cannot be written from here, LeaseLost.
+        """
+        ...
+
+    async def recall(self, query: str) -> Recalled:
+        """Search the facts, and what was said here in this session and the ones before; any text is a query."""
+        ...
+
+    async def forget(self, text: str) -> Fact:
+        """Forget the fact that says this, or the only one that has it in it.
+
+        Raises NotFound, RequestError where it may be several, Forbidden, LeaseLost.
+        """
+        ...
 
 
 class Turn(Protocol):
@@ -97,6 +148,9 @@ class Turn(Protocol):
     async def keep(self, name: str, media_type: str, content: bytes) -> File:
         """Store a file, to be posted."""
         ...
+
+    @property
+    def memory(self) -> Memory: ...
 
     def emit(self, text: str) -> None:
         """Show a piece of the reply that is being written; may be lost."""

@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "new": "Start a new conversation",
     "stop": "Stop the answer that is being written",
     "status": "Show what the bot is doing",
+    "memory": "Show what the bot remembers here; with “forget” and a number it forgets one",
     "help": "Show what the bot can do",
     "pair": "Show how to be let in",
 }

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, literal, or_,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.message import Address
-from hub.store.tables import conversations, gone, sessions
+from hub.store.tables import conversations, facts, gone, places, sessions
 
 
 def mark_gone(connection: Connection, channel: str, chat_id: str, why: str, now: float) -> None:
@@ -37,9 +37,12 @@ def came_back(connection: Connection, channel: str, chat_id: str) -> None:
 
 
 def move(connection: Connection, channel: str, chat_id: str, to: str) -> None:
-    """Let the conversations of a chat go on under its new id; one that is already there stays as it is."""
+    """Let the conversations and facts of a chat go on under its new id; a conversation that is there stays as it is."""
+    old, new = f"{channel}:{chat_id}", f"{channel}:{to}"
     for table in (sessions, conversations):
-        connection.execute(_rekey(table, f"{channel}:{chat_id}", f"{channel}:{to}"))
+        connection.execute(_rekey(table, old, new))
+    connection.execute(update(places).where(places.c.chat == old).values(chat=new))
+    connection.execute(update(facts).where(facts.c.owner == f"chat:{old}").values(owner=f"chat:{new}"))
 
 
 def _rekey(table: Table, old: str, new: str) -> Any:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from hub import access, memory
+from hub import access, facts, memory
 from hub.access import Rules
+from hub.agent import Fact
 from hub.bus import Bus, Operation, Outcome, Publish, Stop
 from hub.channel import COMMANDS
+from hub.facts import place_of
 from hub.message import Author, Delivery, Message, Text, agent_inbox, reply_id
 from hub.posts import publish
 from hub.store import Connection
 
-COMMAND = re.compile(r"/([a-z]+)\s*$", re.IGNORECASE)
+COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*\S))?\s*$", re.IGNORECASE | re.DOTALL)
+WITH_WORDS = ("memory",)
+"""Commands that words may follow; with words behind it, any other is a message for the agent."""
 ALSO = {"start": "help"}
 """Other words for commands: `/start` is what Telegram says for people who open a bot."""
 FOR_STRANGERS = ("pair", "help")
@@ -31,6 +35,12 @@ class Order:
     agent: str
     rules: Rules
     stranger: bool = False
+
+    @property
+    def rest(self) -> str:
+        """The words behind the command."""
+        said = COMMAND.match(self.message.text)
+        return (said and said[2]) or ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +63,8 @@ class Offer:
 def named(text: str) -> str | None:
     """What a text that looks like a command calls it."""
     said = COMMAND.match(text)
-    return said and said[1].lower()
+    name = said and said[1].lower()
+    return name if said and (name in WITH_WORDS or not said[2]) else None
 
 
 class Commands:
@@ -65,6 +76,7 @@ class Commands:
             "new": self._new,
             "stop": self._stop,
             "status": self._status,
+            "memory": self._memory,
             "help": self._help,
             "pair": self._pair,
         }
@@ -120,9 +132,10 @@ class Commands:
 
     async def _new(self, order: Order) -> Effect:
         now, message = self._bus.clock(), order.message
+        person = message.sender if message.private else None
         return Effect(
             text="A new session begins. I have put aside what we said before.",
-            also=lambda connection: memory.new_session(connection, order.agent, message.address, now),
+            also=lambda connection: memory.new_session(connection, order.agent, message.address, now, person),
         )
 
     async def _stop(self, order: Order) -> Effect:
@@ -130,6 +143,22 @@ class Commands:
         waiting = await self._bus.waiting(inbox, lane)
         text = "Stopped." if waiting else "Nothing is running."
         return Effect(text=text, operations=(Stop(inbox=inbox, lane=lane),))
+
+    async def _memory(self, order: Order) -> Effect:
+        place = place_of(order.message, order.agent)
+        seen = await self._bus.store.read(lambda connection: facts.visible(connection, place))
+        if not order.rest:
+            return Effect(text=_listed(seen))
+        asked = re.fullmatch(r"forget\s+#?(\d{1,9})", order.rest, re.IGNORECASE)
+        if asked is None:
+            return Effect(text="Say /memory to see what I remember, or /memory forget N, with a number of that list.")
+        number = int(asked[1])
+        if not 1 <= number <= len(seen):
+            return Effect(text=f"There is no {number} in what I remember here. Say /memory to see the numbers.")
+        fact = seen[number - 1]
+        if fact.scope == "agent":
+            return Effect(text="That one holds for everybody: only whoever runs me can change it.")
+        return Effect(text=f"Forgotten: {fact.text}", also=lambda connection: facts.drop(connection, place, fact))
 
     async def _status(self, order: Order) -> Effect:
         agent, address = order.agent, order.message.address
@@ -157,6 +186,16 @@ def _about(turns: int | None, waiting: int) -> str:
     if not turns and waiting:
         return "the first turn of this session is under way"
     return f"{turns} {'turn' if turns == 1 else 'turns'} in this session"
+
+
+def _listed(seen: Sequence[Fact]) -> str:
+    if not seen:
+        return "I remember nothing here yet. Ask me to remember something."
+    lines = (f"{number}. {fact.text} ({_OF[fact.scope]})" for number, fact in enumerate(seen, 1))
+    return "\n".join(["What I remember here:", "", *lines, "", "/memory forget N forgets one."])
+
+
+_OF = {"person": "about you", "chat": "about this chat", "agent": "for everybody"}
 
 
 def aside(message: Message, agent: str, outcome: Outcome, reason: str) -> Publish:

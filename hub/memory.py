@@ -14,10 +14,11 @@ import msgspec
 from sqlalchemy import Connection, Integer, bindparam, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hub.agent import Step
+from hub.agent import Found, Step
 from hub.message import Address, Value
 from hub.model import ToolCall, Usage
-from hub.store.tables import conversations, entries, sessions
+from hub.store import search
+from hub.store.tables import conversations, entries, places, sessions
 
 CHARACTERS_PER_TOKEN = 4
 """A guess that holds for English; the view's budget is a guess too."""
@@ -26,10 +27,14 @@ PAGE = 64
 
 
 class Heard(Value, frozen=True, kw_only=True, tag_field="kind", tag="heard"):
-    """A message that a turn answers; `author` is a name where several people talk."""
+    """A message that a turn answers; `author` is a name where several people talk.
+
+    `sender` is `channel:id` of who said it where others read along: by it what somebody said is found again.
+    """
 
     text: str
     author: str | None = None
+    sender: str | None = None
 
 
 class Stepped(Value, frozen=True, kw_only=True, tag_field="kind", tag="step"):
@@ -54,8 +59,10 @@ class Said(Value, frozen=True, kw_only=True, tag_field="kind", tag="said"):
 Entry = Heard | Stepped | Said
 
 
-def first_session(connection: Connection, agent: str, address: Address, turn: str, now: float) -> int:
-    """The session of a turn that found none when it began: the conversation's first.
+def first_session(
+    connection: Connection, agent: str, address: Address, turn: str, now: float, person: str | None = None
+) -> int:
+    """The session of a turn that found none when it began: the conversation's first, in private with `person`.
 
     It is not the current one when `/new` came meanwhile.
     """
@@ -63,8 +70,8 @@ def first_session(connection: Connection, agent: str, address: Address, turn: st
     if begun is not None:  # a write that was cut off got through
         return begun
     if current_session(connection, agent, address) is None:
-        return new_session(connection, agent, address, now)
-    return _begin(connection, agent, address, now)
+        return new_session(connection, agent, address, now, person)
+    return _begin(connection, agent, address, now, person)
 
 
 def current_session(connection: Connection, agent: str, address: Address) -> int | None:
@@ -72,26 +79,62 @@ def current_session(connection: Connection, agent: str, address: Address) -> int
     return connection.execute(_CURRENT, {"agent_": agent, "address_": str(address)}).scalar()
 
 
-def new_session(connection: Connection, agent: str, address: Address, now: float) -> int:
-    """Begin the next session of a conversation; the old ones stay."""
-    session = _begin(connection, agent, address, now)
+def new_session(connection: Connection, agent: str, address: Address, now: float, person: str | None = None) -> int:
+    """Begin the next session of a conversation, in private with `person`; the old ones stay."""
+    session = _begin(connection, agent, address, now, person)
     row = {"agent": agent, "address": str(address), "session": session}
     connection.execute(_move(connection.dialect.name), row)
     return session
 
 
-def _begin(connection: Connection, agent: str, address: Address, now: float) -> int:
-    row = {"agent": agent, "address": str(address), "started_at": now}
+def _begin(connection: Connection, agent: str, address: Address, now: float, person: str | None) -> int:
+    here = {"agent": agent, "chat": address.chat}
+    place = next(iter(_places(connection, agent, address)), None)
+    if place is None:
+        place = connection.execute(insert(places).returning(places.c.id), here).scalar_one()
+    row = {"agent": agent, "address": str(address), "started_at": now, "place": place, "person": person}
     return connection.execute(insert(sessions).returning(sessions.c.id), row).scalar_one()
 
 
+def _places(connection: Connection, agent: str, address: Address) -> Sequence[int]:
+    """Under which ids an agent's conversations in a chat, with all its threads, are searched."""
+    return connection.execute(_PLACES, {"agent_": agent, "chat_": address.chat}).scalars().all()
+
+
 def append(connection: Connection, session: int, turn: str, first: int, new: Sequence[Entry], now: float) -> None:
-    """Add a turn's entries, numbered from `first`; one that is there already stays as it is."""
+    """Add a turn's entries, numbered from `first`, to be read and searched; one that is there stays as it is."""
     rows = [
-        {"session": session, "turn": turn, "ordinal": first + index, "body": msgspec.json.encode(entry), "at": now}
+        {
+            "session": session,
+            "turn": turn,
+            "ordinal": first + index,
+            "body": msgspec.json.encode(entry),
+            "at": now,
+            "author": entry.sender if isinstance(entry, Heard) else None,
+        }
         for index, entry in enumerate(new)
     ]
     connection.execute(_append(connection.dialect.name), rows)
+    search.index(connection, [(turn, first + index, entry.text) for index, entry in enumerate(new)])
+
+
+def recall(
+    connection: Connection, agent: str, address: Address, query: str, without: str, most: int = 10
+) -> list[Found]:
+    """What was said in a chat, in this session and the ones before, that fits a query best; not in the turn `without`.
+
+    Nothing that the agent heard or said elsewhere is looked at.
+    """
+    here = _places(connection, agent, address)
+    ids = search.find(connection, here, query, most + _OWN)
+    rows = {row.id: row for row in connection.execute(_FOUND, {"ids": ids, "turn_": without, "here": here})}
+    return [_found(rows[id], query) for id in ids if id in rows][:most]  # noqa: A001 - its column
+
+
+def _found(row: Any, query: str) -> Found:
+    entry = _DECODER.decode(row.body)
+    by = (entry.author or "user") if isinstance(entry, Heard) else "you"
+    return Found(at=row.at, by=by, text=search.excerpt(entry.text, query))
 
 
 def journal(connection: Connection, turn: str) -> tuple[int | None, list[Entry]]:
@@ -167,6 +210,22 @@ def stepped(step: Step) -> Stepped:
 _DECODER: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
 _CURRENT = select(conversations.c.session).where(
     conversations.c.agent == bindparam("agent_"), conversations.c.address == bindparam("address_")
+)
+_OWN = 20
+"""How many of what is found may be the asking turn's own."""
+_PLACES = (
+    select(places.c.id)
+    .where(places.c.agent == bindparam("agent_"), places.c.chat == bindparam("chat_"))
+    .order_by(places.c.id)
+)
+_FOUND = (
+    select(entries.c.id, entries.c.body, entries.c.at)
+    .join(sessions, sessions.c.id == entries.c.session)
+    .where(
+        entries.c.id.in_(bindparam("ids", expanding=True)),
+        entries.c.turn != bindparam("turn_"),
+        sessions.c.place.in_(bindparam("here", expanding=True)),
+    )
 )
 _JOURNAL = (
     select(entries.c.session, entries.c.body).where(entries.c.turn == bindparam("turn_")).order_by(entries.c.ordinal)

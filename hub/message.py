@@ -31,6 +31,11 @@ class Address(msgspec.Struct, frozen=True, order=True):
         tail = "" if self.thread_id is None else f":{self.thread_id}"
         return f"{self.channel}:{self.chat_id}{tail}"
 
+    @property
+    def chat(self) -> str:
+        """The chat with all its threads; over HTTP the key with all its sessions."""
+        return f"{self.channel}:{self.chat_id}"
+
     @classmethod
     def parse(cls, text: str) -> Address:
         """Read `channel:chat_id[:thread_id]`; raises RequestError when it has not that form."""
@@ -91,6 +96,8 @@ class Message(Value, frozen=True, kw_only=True):
     """Said in private, as opposed to a group."""
     mentioned: bool = True
     """Said to the bot; always true in a direct chat."""
+    shared: bool = False
+    """Others may read along although it is answered like a direct chat: a web room."""
     reply_to: str | None = None
     """The platform's id of this message, for answers that quote it."""
     waited_for: bool = False
@@ -110,6 +117,16 @@ class Message(Value, frozen=True, kw_only=True):
     def answers_name(self) -> str | None:
         """What an answer names: the message, where others talk too or the platform waits."""
         return None if self.direct and not self.waited_for else self.reply_to
+
+    @property
+    def sender(self) -> str:
+        """The person who said it: `channel:id`, over HTTP `api:` and the key's id."""
+        return f"{self.address.channel}:{self.author.id}"
+
+    @property
+    def private(self) -> bool:
+        """Nobody else reads along."""
+        return self.direct and not self.shared
 
 
 class Delivery(Value, frozen=True, kw_only=True):

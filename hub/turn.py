@@ -11,16 +11,18 @@ from typing import Any, Literal, NoReturn
 import msgspec
 import structlog
 
-from hub import memory
+from hub import facts, memory
 from hub.accounts.turns import signs_of
-from hub.agent import Receipt, Reply, Step
+from hub.agent import Fact, Receipt, Reply, Step
 from hub.bus import Bus, Hold, Waiting
 from hub.errors import Forbidden, RequestError, StoreUnavailable
+from hub.facts import place_of
 from hub.files import FileStore
 from hub.memory import Entry, Heard, Stepped
 from hub.message import API, Address, Author, Buttons, Delivery, File, Live, Message, Part, described, news_of
 from hub.model import Usage
 from hub.posts import Posts, may_post
+from hub.recall import TurnMemory
 from hub.signals import POLL
 from hub.store import Connection
 from hub.voices import Voices
@@ -47,6 +49,8 @@ class Persona:
     voices: Voices | None = None
     """Writes down voice messages, where config names a model for it."""
     files: FileStore | None = None
+    learns_from: tuple[str, ...] = ()
+    """Where what is said may become a fact for everybody."""
     budget: int = 32_000
     """Tokens of history the agent sees."""
     busy: Literal["queue", "steer", "interrupt"] = "queue"
@@ -71,6 +75,10 @@ class RunningTurn:
         self.started_at = persona.bus.clock()
         self.first_token_at: float | None = None
         self.session: int | None = None
+        self.place = place_of(self.message, persona.name, teaches=may_post(persona.learns_from, self.address))
+        self.memory = TurnMemory(persona.bus, work.lease, self.place, self.address)
+        self.facts = ""
+        """What the agent was asked to remember here, as the model is told it."""
         self.history: list[Entry] = []
         """What the session held before this turn, as far as the model sees it."""
         self.entries: list[Entry] = [heard(self.message)]
@@ -113,7 +121,8 @@ class RunningTurn:
 
     async def begin(self) -> None:
         """Find the turn's session, its history and, when it was cut off before, what it had heard and done."""
-        self.session, self.history, entries = await self._bus.store.read(self._recall)
+        self.session, self.history, entries, known = await self._bus.store.read(self._recall)
+        self.facts = facts.shown(known)
         if entries:
             self.entries, self.journaled = entries, len(entries)
             await self._take_again(sum(isinstance(entry, Heard) for entry in entries) - 1)
@@ -126,13 +135,14 @@ class RunningTurn:
         if count:
             self.messages += map(message_of, await self._bus.take(self._lease, count))
 
-    def _recall(self, connection: Connection) -> tuple[int | None, list[Entry], list[Entry]]:
+    def _recall(self, connection: Connection) -> tuple[int | None, list[Entry], list[Entry], list[Fact]]:
+        known = facts.visible(connection, self.place)
         session, entries = memory.journal(connection, self.id)
         if session is None:
             session = memory.current_session(connection, self._persona.name, self.address)
         if session is None:
-            return None, [], []
-        return session, memory.recent(connection, session, self._persona.budget, without=self.id), entries
+            return None, [], [], known
+        return session, memory.recent(connection, session, self._persona.budget, without=self.id), entries, known
 
     async def listen(self) -> None:
         """Have voice messages written down, unless that was done before the turn was cut off."""
@@ -231,7 +241,8 @@ class RunningTurn:
 
     async def view(self) -> list[dict[str, Any]]:
         """The conversation so far in OpenAI's shape."""
-        return memory.as_chat([*self.history, *self.entries])
+        known = [{"role": "system", "content": self.facts}] if self.facts else []
+        return [*known, *memory.as_chat([*self.history, *self.entries])]
 
     async def checkpoint(self, step: Step) -> None:
         """Make a finished step durable."""
@@ -254,7 +265,8 @@ class RunningTurn:
         """A unit: write the entries that are not stored yet, and `last`; returns the turn's session."""
         now, session = self._bus.clock(), self.session
         if session is None:
-            session = memory.first_session(connection, self._persona.name, self.address, self.id, now)
+            person = self.message.sender if self.message.private else None
+            session = memory.first_session(connection, self._persona.name, self.address, self.id, now, person)
         first = self.journaled
         memory.append(connection, session, self.id, first, [*self.entries, *last][first:], now)
         return session
@@ -365,7 +377,8 @@ def topic_of(message: Message) -> str:
 
 def heard(message: Message) -> Heard:
     """A message as it is remembered."""
-    return Heard(text=described(message), author=None if message.direct else message.author.name)
+    author = None if message.direct else message.author.name
+    return Heard(text=described(message), author=author, sender=None if message.private else message.sender)
 
 
 def as_step(entry: Stepped) -> Step:

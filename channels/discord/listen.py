@@ -24,7 +24,7 @@ from channels.discord.client import Listener, Raw
 from channels.discord.config import Discord
 from channels.discord.lanes import Job, Lanes
 from channels.discord.memory import TOKEN_LIFE, Deferred, Memory
-from channels.discord.read import ASK, ASK_OPTION, files_of, read, read_interaction, reply_to
+from channels.discord.read import ASK, ASK_OPTION, OPTIONS, files_of, read, read_interaction, reply_to
 from hub.channel import Intake
 from hub.errors import HubError, Unreachable
 
@@ -313,4 +313,9 @@ def _commands(menu: Mapping[str, str]) -> list[dict[str, Any]]:
     """What Discord shows behind a slash."""
     option = {"type": 3, "name": ASK_OPTION, "description": "What you want to say", "required": True}
     ask = {"name": ASK, "description": "Ask the bot something", "options": [option]}
-    return [ask, *({"name": name, "description": words} for name, words in menu.items())]
+    return [ask, *(_command(name, words) for name, words in menu.items())]
+
+
+def _command(name: str, words: str) -> dict[str, Any]:
+    command: dict[str, Any] = {"name": name, "description": words}
+    return command | ({"options": [OPTIONS[name]]} if name in OPTIONS else {})

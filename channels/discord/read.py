@@ -19,6 +19,10 @@ MARK = re.compile(
 )
 ASK = "ask"
 ASK_OPTION = "text"
+OPTIONS: dict[str, dict[str, Any]] = {
+    "memory": {"type": 4, "name": "forget", "description": "The number of what to forget", "min_value": 1},
+}
+"""What may follow a command: it is said as `/memory forget 2`."""
 
 
 def read(said: discord.Message, channel: str, me: discord.ClientUser, *, direct: bool, bots: bool) -> Message | None:
@@ -167,9 +171,9 @@ def _quoted(said: discord.Message, me: discord.ClientUser) -> str | None:
 
 def _command(data: dict[str, Any]) -> str | None:
     name = data.get("name")
-    if name in COMMANDS:
-        return f"/{name}"
     options = cast(list[dict[str, Any]], data.get("options") or [])
+    if name in COMMANDS:
+        return " ".join([f"/{name}", *(f"{option['name']} {option['value']}" for option in options)])
     typed = next((option.get("value") for option in options if option.get("name") == ASK_OPTION), None)
     return str(typed or "") if name == ASK else None
 

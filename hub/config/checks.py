@@ -52,7 +52,7 @@ def _models_of(
 
 def _tools_of(name: str, agent: AgentSettings) -> Iterator[Problem]:
     wrong, called = list[str](), list[str]()
-    for tool in agent.tools:
+    for tool in tools.each(agent.tools):
         if ":" not in tool and tool not in tools.names():
             wrong.append(f"there is no tool '{tool}'; {guess(tool, tools.names())}")
             continue

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, inspect, select, text
 
 from hub.store import Store
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision; a test compares it with the migrations folder."""
 LOCK = 0x626F7468
 """PostgreSQL's number of the lock that processes which migrate at once wait for."""
@@ -32,6 +32,8 @@ async def migrate(store: Store) -> None:
     def upgrade(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+        if not connection.in_transaction():
+            connection.begin()  # else Alembic would begin and commit one for each revision, and let others in between
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
         config.attributes["connection"] = connection

@@ -4,6 +4,7 @@ Times are Unix seconds, money is an integer of 1e-9 of the currency's unit, bodi
 """
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
 )
 
 metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
@@ -130,8 +132,38 @@ sessions = Table(
     Column("agent", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("started_at", Time, nullable=False),
+    Column("place", Big),  # of places: where it is searched
+    Column("person", Text),  # channel:sender of a private chat; NULL: others read along
 )
 Index(None, sessions.c.agent, sessions.c.address)
+Index(
+    None,
+    sessions.c.person,
+    sqlite_where=sessions.c.person.is_not(None),
+    postgresql_where=sessions.c.person.is_not(None),
+)
+
+places = Table(
+    "places",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("agent", Text, nullable=False),
+    Column("chat", Text, nullable=False),  # channel:chat_id, all its threads
+)
+Index(None, places.c.agent, places.c.chat)  # not unique: a chat that moved into another has two
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("agent", Text, nullable=False),
+    Column("owner", Text, nullable=False),  # person:channel:sender, chat:channel:chat_id, or agent
+    Column("text", Text, nullable=False),
+    Column("author", Text, nullable=False),  # channel:sender of whoever had it remembered
+    Column("at", Time, nullable=False),
+)
+Index(None, facts.c.agent, facts.c.owner)
+Index(None, facts.c.author)
 
 entries = Table(
     "entries",
@@ -142,9 +174,13 @@ entries = Table(
     Column("ordinal", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("at", Time, nullable=False),
+    Column("author", Text),  # channel:sender of what somebody said where others read along
     UniqueConstraint("turn", "ordinal"),
 )
 Index(None, entries.c.session, entries.c.id)
+Index(
+    None, entries.c.author, sqlite_where=entries.c.author.is_not(None), postgresql_where=entries.c.author.is_not(None)
+)
 
 turns = Table(
     "turns",
@@ -261,3 +297,16 @@ settings = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+# The index of words (hub/store/search.py): no table that SQLAlchemy knows, and another one on each engine.
+WORDS = {
+    "sqlite": ["CREATE VIRTUAL TABLE entry_words USING fts5(words, tokenize = 'ascii', detail = none)"],
+    "postgresql": [
+        "CREATE TABLE entry_words (entry BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)",
+        "CREATE INDEX ix_entry_words_words ON entry_words USING gin (words)",
+    ],
+}
+for _dialect, _statements in WORDS.items():
+    for _statement in _statements:
+        event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect=_dialect))
+event.listen(metadata, "before_drop", DDL("DROP TABLE IF EXISTS entry_words"))

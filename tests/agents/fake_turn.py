@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from hub.agent import Receipt, Step
+from hub.agent import Fact, Found, Recalled, Receipt, Scope, Step
 from hub.errors import HubError
 from hub.message import Address, Author, Buttons, File, Message, Part, Text
 from hub.model import Usage
@@ -23,6 +23,32 @@ class Post(msgspec.Struct, frozen=True):
     address: Address
     parts: tuple[Part, ...]
     buttons: Buttons = ()
+
+
+class FakeMemory:
+    """Keeps facts; a search finds those that have the query in them, and `said`. `refusal` is raised by every call."""
+
+    def __init__(self) -> None:
+        self.facts: list[Fact] = []
+        self.said: list[Found] = []
+        self.refusal: HubError | None = None
+
+    async def remember(self, text: str, scope: Scope | None = None) -> Fact:
+        self._may()
+        self.facts.append(Fact(id=len(self.facts) + 1, scope=scope or "person", text=text, at=0.0))
+        return self.facts[-1]
+
+    async def recall(self, query: str) -> Recalled:
+        self._may()
+        return Recalled(facts=tuple(fact for fact in self.facts if query in fact.text), said=tuple(self.said))
+
+    async def forget(self, text: str) -> Fact:
+        self._may()
+        return self.facts.pop(next(index for index, fact in enumerate(self.facts) if fact.text == text))
+
+    def _may(self) -> None:
+        if self.refusal:
+            raise self.refusal
 
 
 class FakeTurn:
@@ -47,6 +73,7 @@ class FakeTurn:
         self.status = "delivered"
         self.reason: str | None = None
         self.refusal: HubError | None = None
+        self.memory = FakeMemory()
 
     async def view(self) -> list[dict[str, Any]]:
         said = [{"role": "user", "content": message.text} for message in self.messages]

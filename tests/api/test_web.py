@@ -60,6 +60,7 @@ class TestSpeaking:
             author=Author(id=str(facade.keys["ann"].id), name="ann"),
             parts=(Text(text="hi"),),
             at=NOW,
+            shared=True,
         )
         assert await rooms.unheard(older_than=NOW + 1) == []
 

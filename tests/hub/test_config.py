@@ -127,10 +127,11 @@ channels:
         "new": {"7", "x"},
         "stop": "off",
         "status": "allowlist",
+        "memory": "everyone",
         "help": "off",
         "pair": "everyone",
     }
-    assert [*telegram.commands.menu()] == ["new", "status", "pair"]
+    assert [*telegram.commands.menu()] == ["new", "status", "memory", "pair"]
     assert telegram.chats["-100"].agent == "assistant"
     assert (telegram.rate.per_minute, telegram.public_url, telegram.base_url) == (1, "https://h", "http://b")
     assert (read.channels["w"].direct, read.channels["w"].groups) == ("open", "open")

@@ -270,8 +270,13 @@ async def test_processes_that_migrate_a_fresh_database_at_once_all_succeed(store
 
 
 def _differences(connection: Connection) -> list[Any]:
-    options = {"compare_type": True, "compare_server_default": True}
+    options = {"compare_type": True, "compare_server_default": True, "include_name": _is_described}
     return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+
+def _is_described(name: str | None, kind: str, _parents: object) -> bool:
+    """The index of words is made by statements of each engine; SQLite keeps it in tables of its own beside it."""
+    return kind != "table" or not (name or "").startswith("entry_words")
 
 
 def _indexes(connection: Connection) -> set[str]:

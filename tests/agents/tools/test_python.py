@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel, Field
 
-from agents.tools import TOOLS, Unusable, make, names, python
+from agents.tools import SETS, TOOLS, Unusable, make, names, python
 from agents.tools.python import FunctionTool
 from hub.agent import Turn
 from hub.config import load
@@ -161,7 +161,7 @@ def test_packages_add_tools_by_entry_points(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(python, "entry_points", installed)
     try:
-        assert names() == [*TOOLS, "forecast"]
+        assert names() == [*TOOLS, *SETS, "forecast"]
         assert make("forecast").name == "weather"
         assert make("fetch_url").name == "fetch_url"
     finally:

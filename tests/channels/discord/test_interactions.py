@@ -19,7 +19,7 @@ from tests.channels.discord.given import at, channel_of, hearing
 from tests.contracts.channel import Hub, listening, to
 from tests.platforms.discord import ANNA, BORIS, GENERAL, THREAD, DiscordServer
 
-COMMANDS = ["ask", "help", "new", "pair", "status", "stop"]
+COMMANDS = ["ask", "help", "memory", "new", "pair", "status", "stop"]
 
 NOT_TAKEN: list[Callable[[DiscordServer], object]] = [
     lambda server: server.fail("interaction_callback", 404, 10062, "Unknown interaction"),
@@ -63,7 +63,7 @@ class TestCommands:
     async def test_those_that_are_off_are_not_offered(self, server: DiscordServer) -> None:
         async with hearing(channel_of(server, commands={"new": "off", "stop": ["7"], "pair": False})):
             await server.wait_for(lambda: server.commands)
-        assert sorted(command["name"] for command in server.commands) == ["ask", "help", "status", "stop"]
+        assert sorted(command["name"] for command in server.commands) == ["ask", "help", "memory", "status", "stop"]
 
     async def test_they_are_not_offered_where_config_says_so(self, server: DiscordServer) -> None:
         async with hearing(channel_of(server, commands=False)) as hub:
@@ -93,7 +93,7 @@ class TestCommands:
         assert sent == used.responses[0]["id"]
         assert server.called("create_message") == []
 
-    @pytest.mark.parametrize("name", ["new", "stop", "status", "help", "pair"])
+    @pytest.mark.parametrize("name", ["new", "stop", "status", "memory", "help", "pair"])
     async def test_the_others_are_said_as_one_would_type_them(
         self, server: DiscordServer, heard: Hub, name: str
     ) -> None:
@@ -101,6 +101,11 @@ class TestCommands:
         [message] = await heard.heard()
         assert message.text == f"/{name}"
         assert message.address == at(THREAD)
+
+    async def test_an_option_follows_its_command(self, server: DiscordServer, heard: Hub) -> None:
+        server.slash("memory", {"forget": 2})
+        [message] = await heard.heard()
+        assert message.text == "/memory forget 2"
 
     async def test_it_is_deferred_at_once_also_while_the_hub_cannot_store(
         self, server: DiscordServer, heard: Hub
