@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -34,7 +35,7 @@ from hub.bus import Bus
 from hub.channel import Channel, State, Webhook
 from hub.completions import Completions, Target
 from hub.config import AgentSettings, Config
-from hub.errors import ConfigError, StoreUnavailable
+from hub.errors import StoreUnavailable
 from hub.files import FileStore
 from hub.ingress import Ingress
 from hub.inlet import Door, Inlet
@@ -227,7 +228,12 @@ async def _webhook(reference: str, name: str, settings: ChannelSettings) -> Webh
 
 
 def make_model(settings: ModelSettings) -> Model:
-    """The model that config describes; raises ConfigError for a provider this version does not have."""
+    """The model that config describes; a provider's SDK is imported here."""
+    shared: dict[str, Any] = {
+        "model": settings.model,
+        "base_url": settings.base_url,
+        "max_output": settings.max_output,
+    }
     match settings.provider:
         case "demo":
             from agents.models.demo import Demo
@@ -236,14 +242,20 @@ def make_model(settings: ModelSettings) -> Model:
         case "openai":
             from agents.models.openai import OpenAI
 
-            return OpenAI(
-                model=settings.model,
-                api_key=settings.api_key.get_secret_value(),
-                base_url=settings.base_url,
-                max_output=settings.max_output,
+            return OpenAI(**shared, api_key=settings.api_key.get_secret_value())
+        case "anthropic":
+            from agents.models.anthropic import Anthropic
+
+            return Anthropic(**shared, api_key=settings.api_key.get_secret_value())
+        case "bedrock-converse":
+            from agents.models.bedrock import Bedrock
+
+            return Bedrock(
+                **shared,
+                region=settings.region or "",
+                access_key_id=settings.access_key_id.get_secret_value(),
+                secret_access_key=settings.secret_access_key.get_secret_value(),
             )
-        case _:
-            raise ConfigError([f"models: the provider '{settings.provider}' is not in this version."])
 
 
 def _rules(channel: ChannelSettings) -> Rules:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -12,6 +13,10 @@ from agents.config import Closed
 
 Price = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
 """Money per 1,000,000 tokens, exactly as written."""
+
+
+PROVIDED = {"anthropic": "anthropic", "bedrock-converse": "boto3"}
+"""Providers that need the extra `providers`, and the SDK each is asked with."""
 
 
 class ModelSettings(Closed):
@@ -54,5 +59,17 @@ class ModelSettings(Closed):
         needs_key = self.provider == "anthropic" or (self.provider == "openai" and not self.base_url)
         if needs_key and not self.api_key.get_secret_value():
             yield "api_key", "is missing; only a server of your own (base_url) may do without"
-        if self.provider == "bedrock-converse" and not self.region:
+        if self.provider == "bedrock-converse":
+            yield from self._aws_faults()
+        if self.provider in PROVIDED and any(
+            find_spec(sdk) is None for sdk in ("pydantic_ai", PROVIDED[self.provider])
+        ):
+            yield "provider", 'needs a package that is not installed: pip install "bothub[providers]"'
+
+    def _aws_faults(self) -> Iterator[tuple[str, str]]:
+        if not self.region:
             yield "region", "is missing"
+        if bool(self.access_key_id.get_secret_value()) != bool(self.secret_access_key.get_secret_value()):
+            yield "access_key_id", "goes with 'secret_access_key': give both, or neither to use this machine's own"
+        if self.api_key.get_secret_value() and not self.access_key_id.get_secret_value():
+            yield "api_key", "is not for Bedrock: give 'access_key_id' and 'secret_access_key'"

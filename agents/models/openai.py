@@ -4,53 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
-from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from agents.models.events import Reader, embeddings, refusal, whole
 from agents.models.patience import Patience
 from agents.models.tokens import most
+from agents.models.upstream import Timeouts, Upstream
 from hub.errors import ModelError, ModelUnavailable
-from hub.message import Value
 from hub.model import Chunk, Completion, Embeddings, Recording, Transcript, Usage
-from hub.retry import delay
 
 if TYPE_CHECKING:  # the SDK is imported when a model is loaded or first asked: it costs half a second and 50 MB
     import httpx2
     import openai
 
-_T = TypeVar("_T")
 _OPENAI = "https://api.openai.com/v1"
-_LONGEST_WAIT = 30.0
-"""Seconds; whoever asks us to wait longer is not asked again."""
 _DRAIN = 0.1
 _CONNECTIONS = 10_000
 _AUDIO = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 _ENDINGS = {kind: kind for kind in _AUDIO} | {"mpeg": "mp3", "mp4": "m4a", "aac": "m4a", "opus": "ogg"}
 """Of the kinds of audio/..., as servers know them."""
-_SHORTEST_KEY = 8
-"""A key shorter than this is a placeholder, and may be a word of any sentence."""
 
 
-class Timeouts(Value, frozen=True, kw_only=True):
-    """Seconds to wait for a connection, the first chunk, each further one, and an answer that is not streamed."""
-
-    connect: float = 10.0
-    first: float = 60.0
-    idle: float = 60.0
-    whole: float = 300.0
-
-
-class OpenAI:
+class OpenAI(Upstream):
     """One model of one server; connections are kept for its further requests."""
 
     def __init__(
@@ -64,13 +47,10 @@ class OpenAI:
         retries: int = 2,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.model = model
+        super().__init__(model=model, secrets=[api_key], timeouts=timeouts, retries=retries, sleep=sleep)
         self._key = api_key
         self._base_url = base_url or _OPENAI
         self._max_output = max_output
-        self._timeouts = timeouts or Timeouts()
-        self._retries = retries
-        self._sleep = sleep
         # OpenAI itself refuses the old name for its newer models, other servers do not know the new one.
         self._max_name = "max_tokens" if base_url and not base_url.startswith(_OPENAI) else "max_completion_tokens"
         self._client: openai.AsyncOpenAI | None = None
@@ -90,7 +70,7 @@ class OpenAI:
             api_key=self._key or "none",
             base_url=self._base_url,
             max_retries=0,
-            timeout=openai.Timeout(None, connect=self._timeouts.connect),
+            timeout=openai.Timeout(None, connect=self.timeouts.connect),
             # The SDK would take these from the environment and send them to any server.
             default_headers={"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},  # pyright: ignore[reportArgumentType]
             http_client=openai.DefaultAioHttpClient(limits=limits),
@@ -104,13 +84,13 @@ class OpenAI:
     async def complete(self, request: Completion) -> AsyncGenerator[Chunk]:
         """Answer in the upstream's own chunks; until the first one came, a failure is tried again."""
         if not request.stream:
-            yield await self._persistently(lambda: self._whole(request), hurry=request.hurry)
+            yield await self.persistently(lambda: self._whole(request), hurry=request.hurry)
             return
-        answer = await self._persistently(lambda: self._begin(request), hurry=request.hurry)
+        answer = await self.persistently(lambda: self._begin(request), hurry=request.hurry)
         try:
             for chunk in answer.first:
                 yield chunk
-            with self._translated():
+            with self.translated():
                 while not answer.reader.done and (data := await answer.read()):
                     for chunk in answer.reader.feed(data):
                         yield chunk
@@ -118,7 +98,7 @@ class OpenAI:
                     yield chunk
                 last = answer.reader.last()
             yield last
-            with suppress(ModelError), self._translated():
+            with suppress(ModelError), self.translated():
                 await answer.drain()
         finally:
             await answer.close()
@@ -127,42 +107,28 @@ class OpenAI:
         """The vectors of some texts."""
         body = {"model": self.model, "input": texts, "encoding_format": "float"}
         body |= {} if dimensions is None else {"dimensions": dimensions}
-        return await self._persistently(lambda: self._embeddings(body, texts))
+        return await self.persistently(lambda: self._embeddings(body, texts))
 
     async def transcribe(self, recording: Recording) -> Transcript:
         """What is said in a recording."""
-        return await self._persistently(lambda: self._transcript(recording))
+        return await self.persistently(lambda: self._transcript(recording))
 
     async def close(self) -> None:
         """Let go of connections."""
         if self._client is not None:
             await self._client.close()
 
-    async def _persistently(self, attempt: Callable[[], Awaitable[_T]], *, hurry: bool = False) -> _T:
-        for number in count(1):
-            try:
-                with self._translated():
-                    return await attempt()
-            except ModelUnavailable as error:
-                wait = error.retry_after
-                if wait is None:
-                    wait = delay(number, first=0.5, jitter=random.random())  # noqa: S311
-                if hurry or number > self._retries or wait > _LONGEST_WAIT:
-                    raise
-            await self._sleep(wait)
-        raise AssertionError
-
     async def _whole(self, request: Completion) -> Chunk:
-        async with asyncio.timeout(self._timeouts.whole):
+        async with asyncio.timeout(self.timeouts.whole):
             return whole(await self._read("/chat/completions", self._body(request)), self.model, request)
 
     async def _embeddings(self, body: dict[str, Any], texts: Sequence[str]) -> Embeddings:
-        async with asyncio.timeout(self._timeouts.whole):
+        async with asyncio.timeout(self.timeouts.whole):
             return embeddings(await self._read("/embeddings", body), self.model, texts)
 
     async def _transcript(self, recording: Recording) -> Transcript:
         hints = {"language": recording.language, "prompt": recording.prompt}
-        async with asyncio.timeout(self._timeouts.whole):
+        async with asyncio.timeout(self.timeouts.whole):
             said = await (await self._connection()).audio.transcriptions.create(
                 model=self.model,
                 file=(_audio_name(recording), recording.content, recording.media_type),
@@ -175,7 +141,7 @@ class OpenAI:
 
     async def _begin(self, request: Completion) -> _Answer:
         """An answer of which the first token is there."""
-        async with AsyncExitStack() as opened, asyncio.timeout(self._timeouts.first):
+        async with AsyncExitStack() as opened, asyncio.timeout(self.timeouts.first):
             sent = await self._send("/chat/completions", self._body(request))
             response = await opened.enter_async_context(aclosing(sent))
             reader, reads, first = Reader(self.model, request), response.aiter_bytes(), list[Chunk]()
@@ -183,7 +149,7 @@ class OpenAI:
                 first += reader.feed(data)
             if not reader.began:
                 reader.check()
-            patience = Patience(self._timeouts.idle)
+            patience = Patience(self.timeouts.idle)
             return _Answer(reader=reader, first=first, reads=reads, patience=patience, opened=opened.pop_all())
 
     async def _read(self, path: str, body: dict[str, Any]) -> bytes:
@@ -213,22 +179,8 @@ class OpenAI:
             body.pop("parallel_tool_calls", None)
         return body
 
-    @contextmanager
-    def _translated(self) -> Generator[None]:
-        """Whatever goes wrong on the way to the upstream and back leaves as a ModelError without our key."""
-        try:
-            yield
-        except Exception as error:
-            known = self._translate(error)
-            if known is None:
-                raise
-            text = str(known)
-            if len(self._key) >= _SHORTEST_KEY and self._key in text:
-                text = text.replace(self._key, "***")
-                raise type(known)(text, status=known.status, retry_after=known.retry_after) from None
-            raise known from (error if error is not known else error.__cause__)
-
-    def _translate(self, error: Exception) -> ModelError | None:
+    def translate(self, error: Exception) -> ModelError | None:
+        """Put the SDK's errors into the hub's."""
         import aiohttp
         import httpx2
         import openai

@@ -12,14 +12,11 @@ from hub.cli import notyet
 from hub.cli.call import Call
 from hub.cli.output import table, tell
 from hub.config import Config, load
-from hub.errors import ConfigError
 
 
 def run(call: Call) -> None:
     """Print the settings in short, with a warning for each that does nothing; raises ConfigError."""
     config = load(call.path, call.environ)
-    if refused := notyet.refusals(config):
-        raise ConfigError([f"{call.path}: {text}" for text in refused])
     warnings = notyet.warnings(config)
     tell(_data(config, warnings), *_shown(call, config, warnings), json=call.json)
 

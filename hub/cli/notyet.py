@@ -23,7 +23,6 @@ MODELS = {
     "context": "an agent's `context.budget` decides how much history it sees",
 }
 CHANNELS: dict[str, str] = {}
-PROVIDERS = ("demo", "openai")
 
 
 def warnings(config: Config) -> list[str]:
@@ -32,15 +31,6 @@ def warnings(config: Config) -> list[str]:
         *_each("models", config.models, lambda _: MODELS),
         *_each("agents", config.agents, lambda _: AGENTS),
         *_each("channels", config.channels, lambda _: CHANNELS),
-    ]
-
-
-def refusals(config: Config) -> list[str]:
-    """A sentence for each setting that this version cannot run with."""
-    return [
-        f"models.{name}.provider: '{model.provider}' is not in this version; there are {' and '.join(PROVIDERS)}"
-        for name, model in config.models.items()
-        if model.enabled and model.provider not in PROVIDERS
     ]
 
 

@@ -26,7 +26,6 @@ from hub.cli.call import Call
 from hub.cli.output import console
 from hub.config import Config, load
 from hub.config.environment import with_dotenv
-from hub.errors import ConfigError
 
 log = structlog.get_logger()
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what these mean, not a bind
@@ -38,8 +37,6 @@ INTERRUPTED = 130
 def run(call: Call, log_level: str) -> None:
     """Serve until Ctrl-C or SIGTERM, a second one ends it at once; raises ConfigError, StoreUnavailable."""
     config = load(call.path, call.environ)
-    if refused := notyet.refusals(config):
-        raise ConfigError([f"{call.path}: {text}" for text in refused])
     logs.configure(log_level, terminal=sys.stderr.isatty() and not call.json)
     for warning in notyet.warnings(config):
         log.warning(warning)
@@ -86,8 +83,8 @@ class _Run:
 
 
 def _leave() -> None:
-    """End now if a platform's SDK is still being imported: that takes seconds, and everything else is closed."""
-    if any(thread.name.startswith("asyncio_") for thread in threading.enumerate()):
+    """End now if a platform's SDK is still being imported, or boto3 waits: everything else is closed."""
+    if any(thread.name.startswith(("asyncio_", "AnyIO")) for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

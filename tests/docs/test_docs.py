@@ -34,7 +34,15 @@ from tests.e2e.hub import HubProcess
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text())
-ENVIRON = {"DB_PASSWORD": "x", "OPENAI_API_KEY": "x", "TELEGRAM_TOKEN": "123456:x", "WIKI_TOKEN": "x"}
+ENVIRON = {
+    "ANTHROPIC_API_KEY": "x",
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_SECRET_ACCESS_KEY": "x",
+    "DB_PASSWORD": "x",
+    "OPENAI_API_KEY": "x",
+    "TELEGRAM_TOKEN": "123456:x",
+    "WIKI_TOKEN": "x",
+}
 HUB = "http://127.0.0.1:8080"
 NEXT = "\x1e"
 BLOCK = re.compile(
@@ -44,7 +52,7 @@ BLOCK = re.compile(
 INDEX = re.compile(r"https?://\S*(?:pypi|/simple\b)|(?<!emit-)index-url\s*=")
 MACHINE = re.compile(r"(?<![\w.*])/(?:work|root|home|Users)/\w")
 ONLY_WITH_OTHERS = {
-    "models": {"region", "access_key_id", "secret_access_key"},
+    "models": set[str](),
     "agents": set[str](),
     "channels": set[str](),
 }

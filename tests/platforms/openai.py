@@ -163,7 +163,10 @@ class Upstream:
         self._changed = asyncio.Event()
         self._ids = itertools.count(1)
         self._closing = False
-        self._routes: dict[tuple[str, str], Callable[[web.BaseRequest, Request], Awaitable[web.StreamResponse]]] = {
+
+    def routes(self) -> dict[tuple[str, str], Callable[[web.BaseRequest, Request], Awaitable[web.StreamResponse]]]:
+        """What answers which method and path."""
+        return {
             ("POST", "/v1/chat/completions"): self._chat,
             ("POST", "/v1/embeddings"): self._embeddings,
             ("POST", "/v1/audio/transcriptions"): self._transcription,
@@ -191,6 +194,13 @@ class Upstream:
         """Queue answers for the next chat completions, in the order these arrive."""
         self._steps.extend(steps)
 
+    def step(self, request: Request) -> Answer | Failure:
+        """What comes next in the script."""
+        step = self._steps.popleft() if self._steps else self.default
+        if callable(step):
+            step = step(request)
+        return say(step) if isinstance(step, str) else step
+
     async def wait_request(self, count: int = 1, *, timeout: float = PATIENCE) -> Request:
         """The count-th request ever received, once it is there."""
         await self._wait(lambda: len(self.requests) >= count, timeout)
@@ -208,7 +218,7 @@ class Upstream:
                 await self._changed.wait()
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
-        route = self._routes.get((http.method, http.path))
+        route = self.routes().get((http.method, http.path))
         if route is None:
             return _failure(fail(404, f"Unknown request URL: {http.method} {http.path}"))
         body = await _body(http)
@@ -232,15 +242,12 @@ class Upstream:
             self._changed.set()
 
     async def _chat(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
-        step = self._steps.popleft() if self._steps else self.default
-        if callable(step):
-            step = step(request)
-        if isinstance(step, Failure):
-            return _failure(step)
-        answer = say(step) if isinstance(step, str) else step
+        answer = self.step(request)
+        if isinstance(answer, Failure):
+            return _failure(answer)
         stream = bool(request.body.get("stream"))
         if answer.end == "silence" and not (stream and _deltas(answer)):
-            await _silence()
+            await silence()
         return await (self._stream(http, request, answer) if stream else self._whole(http, request, answer))
 
     async def _whole(self, http: web.BaseRequest, request: Request, answer: Answer) -> web.StreamResponse:
@@ -251,7 +258,7 @@ class Upstream:
         if isinstance(answer.end, Failure):
             return _failure(answer.end)
         if answer.end == "cut":
-            return await _cut(http, web.StreamResponse(headers={"Content-Length": "1000"}))
+            return await cut(http, web.StreamResponse(headers={"Content-Length": "1000"}))
         completion = {
             "id": f"chatcmpl-up{next(self._ids)}",
             "object": "chat.completion",
@@ -269,9 +276,9 @@ class Upstream:
         async for frames in _paced(answer, self._frames(request, answer)):
             await response.write(frames)
         if answer.end == "silence":
-            await _silence()
+            await silence()
         if answer.end == "cut":
-            return await _cut(http, response)
+            return await cut(http, response)
         await response.write_eof()
         return response
 
@@ -364,12 +371,12 @@ async def _paced(answer: Answer, frames: Iterator[tuple[bytes, bool]]) -> AsyncI
         await gate.wait()
 
 
-async def _silence() -> None:
-    """Until the client leaves or the server closes: both cancel the handler."""
+async def silence() -> None:
+    """Wait until the client leaves or the server closes: both cancel the handler."""
     await asyncio.Event().wait()
 
 
-async def _cut(http: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+async def cut(http: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
     """Close the connection, what was written sent and the end of the body missing."""
     if not response.prepared:
         await response.prepare(http)

@@ -11,26 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.models.openai import OpenAI, Timeouts
-from hub.errors import ModelError, ModelRefused, ModelUnavailable
-from hub.model import Chunk, Completion, Recording, Transcript, Usage
+from agents.models.openai import OpenAI
+from agents.models.upstream import Timeouts
+from hub.errors import ModelRefused, ModelUnavailable
+from hub.model import Completion, Recording, Transcript, Usage
+from tests.agents.models.given import KEY, NEVER, Naps, error_of
 from tests.contracts.model import TOOLS, WORDS, ModelLaws, answer, ask, text_of
 from tests.platforms import openai as platform
 from tests.platforms.openai import Answer, Call, Failure, Upstream, call, fail, say
-
-KEY = "sk-very-secret"
-NEVER = 0.0
-"""A timeout that is over when it begins."""
-
-
-class Naps:
-    """Sleeps that are over at once, and noted."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
 
 
 @pytest.fixture
@@ -84,19 +72,6 @@ class TestOpenAILaws(ModelLaws):
     @pytest.fixture
     def subject(self, upstream: Upstream, model: OpenAI) -> OpenAISubject:
         return OpenAISubject(upstream, model)
-
-
-async def error_of(model: OpenAI, request: Completion | None = None) -> tuple[list[Chunk], ModelError]:
-    """What was said before the failure, and the failure."""
-    chunks: list[Chunk] = []
-
-    async def read() -> None:
-        async for chunk in model.complete(request or ask("hello")):
-            chunks.append(chunk)  # noqa: PERF401
-
-    with pytest.raises(ModelError) as caught:
-        await read()
-    return chunks, caught.value
 
 
 async def body_of(upstream: Upstream, model: OpenAI, request: Completion) -> dict[str, Any]:

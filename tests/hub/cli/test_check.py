@@ -87,11 +87,13 @@ def test_what_is_disabled_is_worth_no_warning(bothub: Bothub) -> None:
     assert bothub.json("check")["warnings"] == []
 
 
-def test_a_provider_that_is_not_there_yet_is_a_problem(bothub: Bothub) -> None:
+def test_a_provider_whose_package_is_missing_is_a_problem(bothub: Bothub, monkeypatch: pytest.MonkeyPatch) -> None:
     claude = {"provider": "anthropic", "api_key": "k", "model": "claude"}
     bothub.configure({**CONFIG, "models": {**CONFIG["models"], "claude": claude}})
-    answer = bothub.json("check", code=2)
-    assert "models.claude.provider: 'anthropic' is not in this version" in answer["problems"][0]["problem"]
+    assert bothub.json("check")["models"][-1]["name"] == "claude"
+    monkeypatch.setattr("agents.models.config.find_spec", dict[str, object]().get)
+    [problem] = bothub.json("check", code=2)["problems"]
+    assert problem["problem"].endswith('needs a package that is not installed: pip install "bothub[providers]"')
 
 
 def test_the_lists_of_idle_settings_name_settings() -> None:
