@@ -126,3 +126,12 @@ class ChannelSettings(Closed):
     def faults(self) -> Iterator[tuple[str, str]]:
         """What keeps an enabled channel from running: a key and what is wrong with it."""
         yield from ()
+
+    def hints(self) -> Iterator[tuple[str, str]]:
+        """What has to be so on the platform for an enabled channel to do what it is told: a key, and a sentence."""
+        yield from ()
+
+    @property
+    def hears_groups(self) -> bool:
+        """Whether it is to hear in some group also what is not said to it."""
+        return bool({self.groups, *(chat.groups for chat in self.chats.values())} & {"listen", "open"})

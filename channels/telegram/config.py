@@ -11,6 +11,12 @@ from pydantic import SecretStr
 from channels.config import MISSING, NO_SECRET, ChannelSettings, Url
 
 
+PRIVACY = (
+    "a bot sees only mentions, replies and commands in groups until its privacy mode is off: /setprivacy at @BotFather, "
+    "then remove it from the group and add it again"
+)
+
+
 class Telegram(ChannelSettings):
     """One Telegram bot; `base_url` is a Bot API server of your own."""
 
@@ -29,6 +35,10 @@ class Telegram(ChannelSettings):
             yield "token", "does not look like a bot token; @BotFather gives one such as 123456:ABC-DEF..."
         if self.mode == "webhook":
             yield from self._webhook_faults()
+
+    def hints(self) -> Iterator[tuple[str, str]]:
+        if self.hears_groups:
+            yield "groups", PRIVACY
 
     def _webhook_faults(self) -> Iterator[tuple[str, str]]:
         secret = self.webhook_secret.get_secret_value()

@@ -16,7 +16,7 @@ from aiogram.types import BotCommand, User
 
 from channels.telegram.albums import after, grouped, pieces, whole
 from channels.telegram.client import GetRawUpdates, Raw
-from channels.telegram.config import Telegram
+from channels.telegram.config import PRIVACY, Telegram
 from channels.telegram.errors import translated
 from channels.telegram.hear import Hearing
 from channels.telegram.read import ALLOWED
@@ -102,13 +102,8 @@ class Listener:
 
     def _explain_privacy(self, me: User) -> None:
         """Say so when the bot is to hear groups and Telegram does not let it."""
-        modes = {self.config.groups, *(chat.groups for chat in self.config.chats.values())}
-        if modes & {"listen", "open"} and not me.can_read_all_group_messages:
-            log.warning(
-                "the bot sees only mentions, replies and commands in groups, but `groups` says it hears more: switch "
-                "its privacy mode off with /setprivacy at @BotFather, then add it to the group again",
-                channel=self.name,
-            )
+        if self.config.hears_groups and not me.can_read_all_group_messages:
+            log.warning("privacy mode is on", channel=self.name, hint=PRIVACY)
 
     async def _drop_webhook(self) -> None:
         """A bot with a webhook cannot be polled."""

@@ -25,6 +25,7 @@ def _data(config: Config, warnings: list[str]) -> dict[str, object]:
     return {
         "ok": True,
         "warnings": warnings,
+        "hints": _hints(config),
         "roles": config.roles,
         "listens": {"host": config.api.host, "port": config.api.port} if "api" in config.roles else None,
         "store": without_password(config.store_url),
@@ -55,9 +56,21 @@ def _shown(call: Call, config: Config, warnings: list[str]) -> list[RenderableTy
     for title, part in (("channels", _channels(config)), ("agents", _agents(config)), ("models", _models(config))):
         shown += [part, ""] if part.row_count else [Text(f"no {title}", style="yellow"), ""]
     shown.append(_places(config))
+    if hints := _hints(config):
+        shown += ["", *(Text.assemble(("· ", "bold cyan"), hint) for hint in hints)]
     if warnings:
         shown += ["", *(Text.assemble(("! ", "bold yellow"), warning) for warning in warnings)]
     return shown
+
+
+def _hints(config: Config) -> list[str]:
+    """What has to be so on the platforms, which nobody can see from here."""
+    return [
+        f"channels.{name}.{key}: {hint}"
+        for name, channel in config.channels.items()
+        if channel.enabled
+        for key, hint in channel.hints()
+    ]
 
 
 def _channels(config: Config) -> Table:

@@ -50,6 +50,22 @@ def test_json_tells_what_the_tables_tell(bothub: Bothub) -> None:
     assert answer["channels"][1] == {"name": "support", "kind": "telegram", "agent": "assistant", "enabled": False}
 
 
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [({"groups": "mention"}, 0), ({"groups": "open"}, 1), ({"chats": {"-7": {"groups": "listen"}}}, 1)],
+)
+def test_a_telegram_bot_that_is_to_hear_groups_needs_its_privacy_mode_off(
+    bothub: Bothub, groups: dict[str, Any], told: int
+) -> None:
+    bot = {"kind": "telegram", "token": "1:a", "agent": "assistant", **groups}
+    bothub.configure({**CONFIG, "channels": {"tg": bot}})
+    hints = bothub.json("check")["hints"]
+    assert len(hints) == told
+    for hint in hints:
+        assert hint.startswith("channels.tg.groups: a bot sees only mentions")
+        assert " ".join(hint.split()[:8]) in " ".join(bothub("check").stdout.split())
+
+
 def test_without_the_role_api_it_listens_nowhere(bothub: Bothub) -> None:
     bothub.configure({**CONFIG, "roles": ["agents"]})
     assert bothub.json("check")["listens"] is None
