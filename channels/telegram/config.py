@@ -10,10 +10,9 @@ from pydantic import SecretStr
 
 from channels.config import MISSING, NO_SECRET, ChannelSettings, Url
 
-
 PRIVACY = (
-    "a bot sees only mentions, replies and commands in groups until its privacy mode is off: /setprivacy at @BotFather, "
-    "then remove it from the group and add it again"
+    "a bot sees only mentions, replies and commands in groups until its privacy mode is off: "
+    "/setprivacy at @BotFather, then remove it from the group and add it again"
 )
 
 

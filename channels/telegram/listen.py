@@ -103,7 +103,7 @@ class Listener:
     def _explain_privacy(self, me: User) -> None:
         """Say so when the bot is to hear groups and Telegram does not let it."""
         if self.config.hears_groups and not me.can_read_all_group_messages:
-            log.warning("privacy mode is on", channel=self.name, hint=PRIVACY)
+            log.warning(PRIVACY, channel=self.name)
 
     async def _drop_webhook(self) -> None:
         """A bot with a webhook cannot be polled."""
