@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from agents import RUNNER
+from agents.context import FACTS, Fact
 from hub.message import NAME
 
 CLOSED = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
@@ -47,9 +48,10 @@ class Limits(Closed):
 
 
 class Context(Closed):
-    """What the model sees: at most `budget` tokens of history; None is what the model allows."""
+    """What the model sees: at most `budget` tokens of the conversation, and some `facts` about where and when."""
 
     budget: int | None = Field(default=None, ge=100)
+    facts: tuple[Fact, ...] = FACTS
 
 
 class Mcp(Closed):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import structlog
 
+from agents.context import Context, Window, summary_request
 from agents.models.tokens import estimate
 from agents.tools import STAY_SILENT, Source, Tool, failure, schema
 from hub.agent import Reply, Step, Turn
-from hub.errors import HubError, LeaseLost, ModelError, StoreUnavailable
+from hub.errors import HubError, LeaseLost, ModelError, ModelUnavailable, StoreUnavailable
 from hub.message import Value
 from hub.model import Chunk, Completion, Model, ToolCall, Usage, answering
 
@@ -56,12 +58,15 @@ class Runner:
         sources: Sequence[Source] = (),
         params: dict[str, Any] | None = None,
         limits: Limits | None = None,
+        window: Window | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.model_name = model_name
-        self.system_prompt = system_prompt
+        self.context = Context(system_prompt, window or Window())
         self.params = params or {}
         self.limits = limits or Limits()
+        self._clock = clock
         self._model = model
         self._tools = {tool.name: tool for tool in tools}
         self._sources = sources
@@ -71,14 +76,14 @@ class Runner:
 
         What is emitted is the texts of the steps and of the reply, joined by blank lines, the empty ones left out.
         """
-        deadline = _now() + self.limits.seconds
+        deadline, now = _now() + self.limits.seconds, self._clock()
         tools = await self._offered()
         while not self._is_silenced(await turn.view()):
             await turn.take()
             last = self.limits.reached(turn.steps)
             said = _Said(turn, self.model_name)
             with said.counted():
-                in_time = await self._ask(turn, said, deadline, {} if last else tools)
+                in_time = await self._ask(turn, said, now, deadline, {} if last else tools)
                 if not in_time:
                     said.conclude(f"I stopped here: this took more than {self.limits.seconds:g} seconds.")
                 elif said.calls and last:
@@ -109,12 +114,14 @@ class Runner:
         names = [call["function"]["name"] for call in newest.get("tool_calls") or ()]
         return STAY_SILENT in names and STAY_SILENT in self._tools
 
-    async def _ask(self, turn: Turn, said: _Said, deadline: float, tools: Mapping[str, Tool]) -> bool:
+    async def _ask(self, turn: Turn, said: _Said, now: float, deadline: float, tools: Mapping[str, Tool]) -> bool:
         """One call of the model; False when time ran out before its end."""
         given = {name: value for message in turn.messages for name, value in message.params.items()}
+        schemas = [schema(tool) for tool in tools.values()]
+        view = await self.context.messages(turn, schemas, now)
         request = prepare(
-            Completion(messages=await turn.view(), tools=[schema(tool) for tool in tools.values()], params=given),
-            self.system_prompt,
+            Completion(messages=view, tools=schemas, params=given),
+            "",
             self.params,
         )
         limit = asyncio.timeout_at(deadline)
@@ -128,7 +135,24 @@ class Runner:
                 raise
             said.cut()
             return False
+        self.context.learn(request, said.usage, said.model)
         return True
+
+    async def summarize(self, conversation: list[dict[str, Any]]) -> Reply:
+        """Have the model sum up a part of a conversation; of the agent's own parameters none is asked for."""
+        request, text = summary_request(conversation), list[str]()
+        usage, model = Usage(), self.model_name
+        limit = asyncio.timeout(self.limits.seconds)
+        try:
+            async with limit, answering(self._model, request) as chunks:
+                async for chunk in chunks:
+                    text.append(chunk.text)
+                    usage, model = chunk.usage or usage, chunk.model or model
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise ModelUnavailable(f"No summary within {self.limits.seconds:g} s.") from error
+        return Reply(text="".join(text).strip(), usage=usage, model=model)
 
     async def _use(
         self, turn: Turn, tools: Mapping[str, Tool], calls: tuple[ToolCall, ...], deadline: float

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from hub.message import Address, Buttons, File, Message, Part, Value
 from hub.model import ToolCall, Usage
@@ -101,6 +101,18 @@ class Memory(Protocol):
         ...
 
 
+class Room(Value, frozen=True, kw_only=True):
+    """How much of a conversation a model takes: `tokens` as `hub.tokens` guesses them, and how many images.
+
+    `note` is what the model is told right before the turn's own messages: what is true of this turn alone stands late,
+    so that what comes before it stays the same and may be cached upstream.
+    """
+
+    tokens: int
+    images: int = 0
+    note: str = ""
+
+
 class Turn(Protocol):
     """One run of an agent."""
 
@@ -129,8 +141,16 @@ class Turn(Protocol):
         """
         ...
 
-    async def view(self) -> list[dict[str, Any]]:
-        """The conversation so far in OpenAI's shape, this turn's messages and finished steps included."""
+    async def view(self, room: Room | None = None) -> list[dict[str, Any]]:
+        """The conversation so far in OpenAI's shape: as much as there is room for, by default as config says.
+
+        This turn's messages and finished steps are always in it. What a summary covers is not; the summary comes first,
+        as a system message.
+        """
+        ...
+
+    async def open(self, file: File) -> bytes:
+        """What is in a file that came with a message; raises NotFound when it was removed."""
         ...
 
     async def checkpoint(self, step: Step) -> None:
@@ -173,5 +193,17 @@ class Agent(Protocol):
 
         Cancelled when its asker no longer wants it, and where a newer message interrupts it: then it is called again,
         with that message too and with what `steps` has.
+        """
+        ...
+
+
+@runtime_checkable
+class Summarizes(Protocol):
+    """An agent that can put into few words what there is no room for any more."""
+
+    async def summarize(self, conversation: list[dict[str, Any]]) -> Reply:
+        """Sum up a part of a conversation, in OpenAI's shape; an earlier summary comes first, as a system message.
+
+        Raises ModelError. It runs beside turns and holds none of them up; nothing of it is shown.
         """
         ...

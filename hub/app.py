@@ -16,10 +16,11 @@ import structlog
 import agents
 import channels
 from agents import tools
+from agents.context import Window
 from agents.mcp import Server
 from agents.models.config import ModelSettings
 from agents.models.fallback import Fallback
-from agents.models.tokens import estimate
+from agents.models.tokens import estimate, most
 from agents.runner import Limits, Runner, prepare
 from api.app import create_app
 from api.ports import Hub, Named, Readiness
@@ -33,6 +34,8 @@ from hub.agent import Agent
 from hub.asks import Asks
 from hub.bus import Bus
 from hub.channel import Channel, State, Webhook
+from hub.compaction import INBOX as COMPACTION
+from hub.compaction import Compactor
 from hub.completions import Completions, Target
 from hub.config import AgentSettings, Config
 from hub.errors import StoreUnavailable
@@ -96,6 +99,7 @@ class Engine:
         parked = (set(config.channels) | set(channels.names())) - set(enabled)
         self.upkeep = Upkeep(self.bus, self.rooms, self.ingress.accept, sorted(parked))
         self._turns: list[Worker] = []
+        self._compaction: Worker | None = None
         self._runners: list[Runner] = []
         self._holder: Worker | None = None
         self._upkeep: asyncio.Task[None] | None = None
@@ -119,6 +123,21 @@ class Engine:
             sources=[Server(server, settings) for server, settings in agent.mcp.items()],
             params=agent.params,
             limits=Limits(steps=agent.limits.steps, seconds=agent.limits.seconds, tokens=agent.limits.tokens),
+            window=self._window(agent),
+            clock=self.clock,
+        )
+
+    def _window(self, agent: AgentSettings) -> Window:
+        """What every model that may answer for an agent takes, and what it is told of."""
+        models = [self.config.models[name] for name in (agent.model, *agent.fallback)]
+        outputs = [limit for model in models if (limit := most(agent.params, model.max_output)) is not None]
+        return Window(
+            budget=agent.context.budget or DEFAULT_BUDGET,
+            context=min((model.context for model in models if model.context is not None), default=None),
+            output=max(outputs, default=None),
+            images=self.multiple(agent),
+            one_system=any(model.one_system for model in models),
+            facts=agent.context.facts,
         )
 
     def _model_of(self, agent: AgentSettings) -> Model:
@@ -167,6 +186,7 @@ class Engine:
     async def start(self) -> None:
         """Begin the work of this process's roles."""
         if "agents" in self.config.roles:
+            handlers: dict[str, TurnHandler] = {}
             for name, agent in self.agents.items():
                 persona = Persona(
                     name=name,
@@ -180,10 +200,13 @@ class Engine:
                     busy=agent.busy,
                     debounce=agent.debounce,
                 )
-                handler = TurnHandler(persona, self.agent(name, agent))
-                worker = Worker(self.bus, agent_inbox(name), handler, timing=self.timing, concurrency=1024)
+                handlers[name] = TurnHandler(persona, self.agent(name, agent))
+                worker = Worker(self.bus, agent_inbox(name), handlers[name], timing=self.timing, concurrency=1024)
                 worker.start()
                 self._turns.append(worker)
+            compactor = Compactor(self.bus, {name: handler.agent for name, handler in handlers.items()})
+            self._compaction = Worker(self.bus, COMPACTION, compactor, timing=self.timing, concurrency=SUMMARIES)
+            self._compaction.start()
         if "channels" in self.config.roles:
             await self.supervisor.announce()
             endless = Timing(lease=self.timing.lease, extend=self.timing.extend, tries=None)
@@ -205,7 +228,8 @@ class Engine:
     async def close(self) -> None:
         """Let running turns end, then running sends; what is left stays in the inboxes."""
         self.stop_listening()
-        await asyncio.gather(*(worker.close(GRACE) for worker in self._turns))
+        beside = [] if self._compaction is None else [self._compaction.close(0.0)]
+        await asyncio.gather(*(worker.close(GRACE) for worker in self._turns), *beside)
         self.supervisor.close()
         if self._holder is not None:
             await self._holder.close(2 * GRACE)
@@ -218,6 +242,8 @@ class Engine:
             await model.close()
 
 
+SUMMARIES = 4
+"""Conversations that are summed up at a time, beside the turns."""
 DEFAULT_BUDGET = 32_000
 """Tokens of history that a model sees unless config says otherwise."""
 

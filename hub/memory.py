@@ -6,24 +6,19 @@ Every function here is a unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Integer, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.agent import Found, Step
-from hub.message import Address, Value
+from hub.message import Address, File, Value
 from hub.model import ToolCall, Usage
 from hub.store import search
 from hub.store.tables import conversations, entries, places, sessions
-
-CHARACTERS_PER_TOKEN = 4
-"""A guess that holds for English; the view's budget is a guess too."""
-PAGE = 64
-"""How many entries are read at a time."""
 
 
 class Heard(Value, frozen=True, kw_only=True, tag_field="kind", tag="heard"):
@@ -35,6 +30,7 @@ class Heard(Value, frozen=True, kw_only=True, tag_field="kind", tag="heard"):
     text: str
     author: str | None = None
     sender: str | None = None
+    files: tuple[File, ...] = ()
 
 
 class Stepped(Value, frozen=True, kw_only=True, tag_field="kind", tag="step"):
@@ -56,7 +52,16 @@ class Said(Value, frozen=True, kw_only=True, tag_field="kind", tag="said"):
     model: str = ""
 
 
-Entry = Heard | Stepped | Said
+class Summary(Value, frozen=True, kw_only=True, tag_field="kind", tag="summary"):
+    """What was said up to the entry with the id `upto`, in few words; it takes its place in what a model sees."""
+
+    text: str
+    upto: int
+    usage: Usage = Usage()
+    model: str = ""
+
+
+Entry = Heard | Stepped | Said | Summary
 
 
 def first_session(
@@ -115,7 +120,9 @@ def append(connection: Connection, session: int, turn: str, first: int, new: Seq
         for index, entry in enumerate(new)
     ]
     connection.execute(_append(connection.dialect.name), rows)
-    search.index(connection, [(turn, first + index, entry.text) for index, entry in enumerate(new)])
+    # What is summed up is found as it was said.
+    said = [(turn, first + index, entry.text) for index, entry in enumerate(new) if not isinstance(entry, Summary)]
+    search.index(connection, said)
 
 
 def recall(
@@ -140,66 +147,28 @@ def _found(row: Any, query: str) -> Found:
 def journal(connection: Connection, turn: str) -> tuple[int | None, list[Entry]]:
     """The session and entries of a turn that was begun before; (None, []) for one that was not."""
     rows = connection.execute(_JOURNAL, {"turn_": turn}).all()
-    return (rows[0].session if rows else None), [_DECODER.decode(row.body) for row in rows]
-
-
-def recent(connection: Connection, session: int, budget: int, without: str) -> list[Entry]:
-    """The session's newest entries, oldest first, as many as `budget` tokens hold, leaving out one turn's own."""
-    found: list[Entry] = []
-    left, before = budget * CHARACTERS_PER_TOKEN, 2**62
-    while True:
-        rows = connection.execute(_RECENT, {"session_": session, "before": before, "turn_": without}).all()
-        for row in rows:
-            left -= len(row.body)
-            if left < 0:
-                return found[::-1]
-            found.append(_DECODER.decode(row.body))
-        if len(rows) < PAGE:
-            return found[::-1]
-        before = rows[-1].id
+    return (rows[0].session if rows else None), [decode(row.body) for row in rows]
 
 
 def summary(connection: Connection, session: int) -> tuple[float, int]:
     """When a session began (Unix seconds) and how many turns it has."""
     started_at = connection.execute(select(sessions.c.started_at).where(sessions.c.id == session)).scalar_one()
     turns = connection.execute(
-        select(func.count(entries.c.turn.distinct())).where(entries.c.session == session)
+        select(func.count(entries.c.turn.distinct())).where(
+            entries.c.session == session, entries.c.turn != summaries(session)
+        )
     ).scalar_one()
     return started_at, turns
 
 
-def as_chat(history: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Entries in the shape of OpenAI's chat messages; every tool result follows its call."""
-    chat: list[dict[str, Any]] = []
-    for entry in history:
-        chat += _RENDER[type(entry)](entry)
-    return chat
+def summaries(session: int) -> str:
+    """The turn that a session's summaries are the entries of, numbered one after the other."""
+    return f"summary:{session}"
 
 
-def _heard(entry: Heard) -> list[dict[str, Any]]:
-    text = entry.text if entry.author is None else f"{entry.author}: {entry.text}"
-    return [{"role": "user", "content": text}]
-
-
-def _stepped(entry: Stepped) -> list[dict[str, Any]]:
-    calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in entry.calls
-    ]
-    results = [
-        {"role": "tool", "tool_call_id": call.id, "content": result}
-        for call, result in zip(entry.calls, entry.results, strict=True)
-    ]
-    said: dict[str, Any] = {"role": "assistant", "content": entry.text or None}
-    return [said | ({"tool_calls": calls} if calls else {}), *results]
-
-
-def _said(entry: Said) -> list[dict[str, Any]]:
-    text = entry.text if entry.mark is None else f"{entry.text}\n\n({entry.mark})".strip()
-    return [{"role": "assistant", "content": text}] if text else []
-
-
-_RENDER: dict[type[Entry], Callable[[Any], list[dict[str, Any]]]] = {Heard: _heard, Stepped: _stepped, Said: _said}
+def decode(body: bytes) -> Entry:
+    """An entry as it was stored."""
+    return _DECODER.decode(body)
 
 
 def stepped(step: Step) -> Stepped:
@@ -229,16 +198,6 @@ _FOUND = (
 )
 _JOURNAL = (
     select(entries.c.session, entries.c.body).where(entries.c.turn == bindparam("turn_")).order_by(entries.c.ordinal)
-)
-_RECENT = (
-    select(entries.c.id, entries.c.body)
-    .where(
-        entries.c.session == bindparam("session_"),
-        entries.c.id < bindparam("before"),
-        entries.c.turn != bindparam("turn_"),
-    )
-    .order_by(entries.c.id.desc())
-    .limit(bindparam("page", PAGE, type_=Integer))
 )
 
 

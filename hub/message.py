@@ -128,6 +128,10 @@ class Message(Value, frozen=True, kw_only=True):
         """Nobody else reads along."""
         return self.direct and not self.shared
 
+    @property
+    def files(self) -> tuple[File, ...]:
+        return tuple(part for part in self.parts if isinstance(part, File))
+
 
 class Delivery(Value, frozen=True, kw_only=True):
     """One outgoing message to one address; `expires_at` is a Unix time in seconds."""
@@ -166,10 +170,9 @@ def text_of(parts: tuple[Part, ...]) -> str:
 
 
 def described(message: Message) -> str:
-    """A message in words: what it answers, its text, and a line for each file."""
+    """What a message says: what it answers, and its text."""
     quoted = [f"(in answer to “{message.quoted}”)"] if message.quoted else []
-    files = [f"[{part.name}, {part.media_type}, {part.size} bytes]" for part in message.parts if isinstance(part, File)]
-    return "\n\n".join(piece for piece in (*quoted, message.text, *files) if piece)
+    return "\n\n".join(piece for piece in (*quoted, message.text) if piece)
 
 
 def reply_id(turn: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +12,11 @@ from typing import Any, Literal, NoReturn
 import msgspec
 import structlog
 
-from hub import facts, memory
+from hub import facts, history, memory, tokens
 from hub.accounts.turns import signs_of
-from hub.agent import Fact, Receipt, Reply, Step
+from hub.agent import Fact, Receipt, Reply, Room, Step
 from hub.bus import Bus, Hold, Waiting
-from hub.errors import Forbidden, RequestError, StoreUnavailable
+from hub.errors import Forbidden, NotFound, RequestError, StoreUnavailable
 from hub.facts import place_of
 from hub.files import FileStore
 from hub.memory import Entry, Heard, Stepped
@@ -25,6 +26,7 @@ from hub.posts import Posts, may_post
 from hub.recall import TurnMemory
 from hub.signals import POLL
 from hub.store import Connection
+from hub.view import Past, fit, newest_images, size
 from hub.voices import Voices
 from hub.worker import Work
 
@@ -36,6 +38,10 @@ MOST = 100
 """How many messages a turn takes at a time."""
 MOST_PAUSES = 10
 """A sender who never pauses is answered after so many times `debounce`."""
+CROWDED = 0.75
+"""The part of its room that a conversation may take before its oldest part is summed up."""
+MARGIN = 2
+"""So much more than the budget is read: a model may count half as many tokens as were guessed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +58,7 @@ class Persona:
     learns_from: tuple[str, ...] = ()
     """Where what is said may become a fact for everybody."""
     budget: int = 32_000
-    """Tokens of history the agent sees."""
+    """Tokens of history the agent sees, unless it says that it has room for others."""
     busy: Literal["queue", "steer", "interrupt"] = "queue"
     """What becomes of messages that come to a chat's turn while it runs."""
     debounce: float = 0.0
@@ -79,8 +85,10 @@ class RunningTurn:
         self.memory = TurnMemory(persona.bus, work.lease, self.place, self.address)
         self.facts = ""
         """What the agent was asked to remember here, as the model is told it."""
-        self.history: list[Entry] = []
-        """What the session held before this turn, as far as the model sees it."""
+        self.past = Past()
+        """What the session held before this turn, as far as there may be room for it."""
+        self.room = Room(tokens=persona.budget)
+        """How much the agent had room for when it last looked."""
         self.entries: list[Entry] = [heard(self.message)]
         """This turn's own: what it heard and the steps it finished, in their order."""
         self.journaled = 0
@@ -99,6 +107,8 @@ class RunningTurn:
         self._pieces: list[str] = []
         self._emitted = 0
         self._topic = topic_of(self.message)
+        self._images: dict[str, str] = {}
+        """Data URLs by ref; empty for what was removed."""
 
     @property
     def id(self) -> str:
@@ -121,7 +131,7 @@ class RunningTurn:
 
     async def begin(self) -> None:
         """Find the turn's session, its history and, when it was cut off before, what it had heard and done."""
-        self.session, self.history, entries, known = await self._bus.store.read(self._recall)
+        self.session, self.past, entries, known = await self._bus.store.read(self._recall)
         self.facts = facts.shown(known)
         if entries:
             self.entries, self.journaled = entries, len(entries)
@@ -135,14 +145,15 @@ class RunningTurn:
         if count:
             self.messages += map(message_of, await self._bus.take(self._lease, count))
 
-    def _recall(self, connection: Connection) -> tuple[int | None, list[Entry], list[Entry], list[Fact]]:
+    def _recall(self, connection: Connection) -> tuple[int | None, Past, list[Entry], list[Fact]]:
         known = facts.visible(connection, self.place)
         session, entries = memory.journal(connection, self.id)
         if session is None:
             session = memory.current_session(connection, self._persona.name, self.address)
         if session is None:
-            return None, [], [], known
-        return session, memory.recent(connection, session, self._persona.budget, without=self.id), entries, known
+            return None, Past(), [], known
+        most = MARGIN * self._persona.budget
+        return session, history.past(connection, session, most, without=self.id), entries, known
 
     async def listen(self) -> None:
         """Have voice messages written down, unless that was done before the turn was cut off."""
@@ -239,10 +250,35 @@ class RunningTurn:
         else:
             self.overtaken.clear()
 
-    async def view(self) -> list[dict[str, Any]]:
-        """The conversation so far in OpenAI's shape."""
+    async def view(self, room: Room | None = None) -> list[dict[str, Any]]:
+        """The conversation so far in OpenAI's shape, as much as there is room for."""
+        self.room = room or self.room
+        for file in newest_images(self.past, self.entries, self.room.images):
+            if file.ref not in self._images:
+                self._images[file.ref] = await self._data_url(file)
+        shown = {ref: url for ref, url in self._images.items() if url}
         known = [{"role": "system", "content": self.facts}] if self.facts else []
-        return [*known, *memory.as_chat([*self.history, *self.entries])]
+        left = msgspec.structs.replace(self.room, tokens=self.room.tokens - tokens.of_text(self.facts))
+        return [*known, *fit(self.past, self.entries, left, shown)]
+
+    @property
+    def crowded(self) -> bool:
+        """Whether what the model sees will soon be more than there is room for, and some of it is the past."""
+        return bool(self.past.turns) and size([*self.past.entries, *self.entries]) > CROWDED * self.room.tokens
+
+    async def open(self, file: File) -> bytes:
+        """What is in a file that came with a message."""
+        if self._persona.files is None:
+            raise NotFound(f"The file '{file.name}' is not stored here.")
+        return await self._persona.files.read(file)
+
+    async def _data_url(self, file: File) -> str:
+        try:
+            content = await self.open(file)
+        except NotFound as error:
+            log.warning("image not shown", turn=self.id, error=str(error))
+            return ""
+        return f"data:{file.media_type};base64,{b64encode(content).decode()}"
 
     async def checkpoint(self, step: Step) -> None:
         """Make a finished step durable."""
@@ -378,7 +414,8 @@ def topic_of(message: Message) -> str:
 def heard(message: Message) -> Heard:
     """A message as it is remembered."""
     author = None if message.direct else message.author.name
-    return Heard(text=described(message), author=author, sender=None if message.private else message.sender)
+    sender = None if message.private else message.sender
+    return Heard(text=described(message), author=author, sender=sender, files=message.files)
 
 
 def as_step(entry: Stepped) -> Step:

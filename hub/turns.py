@@ -13,8 +13,9 @@ import structlog
 
 from hub import bus as buses
 from hub.accounts.turns import Sign, Status, TurnRecord, end_of, error_code, save, signs_of
-from hub.agent import Agent, Reply
-from hub.bus import Lease
+from hub.agent import Agent, Reply, Summarizes
+from hub.bus import Lease, Publish
+from hub.compaction import compaction
 from hub.errors import ModelError, ModelRefused
 from hub.memory import Said
 from hub.message import API, Delivery, Live, Part, Text, reply_id
@@ -161,12 +162,21 @@ class TurnHandler:
             outcome=outcome,
             reason=reason,
             error=None if error is None else str(error),
-            publishes=(publish(self._reply(turn, say, closes)),)
-            if turn.address.channel != API and (say or closes)
-            else (),
+            publishes=(*self._says(turn, say, closes), *self._asks_for_room(turn)),
             also=write,
             tell=_tell_end(turn, record),
         )
+
+    def _says(self, turn: RunningTurn, say: tuple[Part, ...], closes: bool) -> tuple[Publish, ...]:
+        if turn.address.channel == API or not (say or closes):
+            return ()
+        return (publish(self._reply(turn, say, closes)),)
+
+    def _asks_for_room(self, turn: RunningTurn) -> tuple[Publish, ...]:
+        """A summary of what is oldest, before there is no more room for it."""
+        if turn.session is None or not turn.crowded or not isinstance(self.agent, Summarizes):
+            return ()
+        return (compaction(turn, self.persona.name, turn.session, self._bus.clock()),)
 
     def _record(
         self, turn: RunningTurn, status: Status, finish: str | None, error: ModelError | str | None

@@ -36,6 +36,8 @@ class ModelSettings(Closed):
     max_output: int | None = Field(default=None, ge=1)
     multiple: bool = False
     """Takes images and the like beside text."""
+    one_system: bool = False
+    """Takes a system message at the top and nowhere else."""
     region: str | None = None
     access_key_id: SecretStr = SecretStr("")
     secret_access_key: SecretStr = SecretStr("")
@@ -59,6 +61,8 @@ class ModelSettings(Closed):
         needs_key = self.provider == "anthropic" or (self.provider == "openai" and not self.base_url)
         if needs_key and not self.api_key.get_secret_value():
             yield "api_key", "is missing; only a server of your own (base_url) may do without"
+        if self.context and self.max_output and self.max_output >= self.context:
+            yield "max_output", "leaves no room in 'context' for what is asked"
         if self.provider == "bedrock-converse":
             yield from self._aws_faults()
         if self.provider in PROVIDED and any(

@@ -24,6 +24,9 @@ _BREATH = 100
 """Pieces that are written before others have their turn."""
 _LONGEST = 1_000_000
 _REMEMBERED = 1000
+_NOTES = 20
+_NOTE = 60
+"""How many lines a summary has, and how long they are."""
 _PIECE = re.compile(r"\s*\S+\s*")
 _DIMENSIONS = 32
 _NAME = re.compile(r"\A[^\n:]{1,100}: ")
@@ -169,6 +172,13 @@ def _system(ask: _Ask) -> _Answer:
     return _Answer(text="\n\n".join(prompts) or "(no system prompt)")
 
 
+def _summarize(ask: _Ask) -> _Answer:
+    """The beginning of each line that people said; the latest ones, if they are many."""
+    said = (line for line in ask.line[1].splitlines() if line.strip() and not line.startswith(("agent: ", "tool: ")))
+    lines = [" ".join(line.split())[:_NOTE] for line in said]
+    return _Answer(text="\n".join(lines[-_NOTES:]))
+
+
 def _long(ask: _Ask) -> _Answer:
     return _Answer(text=_markdown(min(int(ask.line[1]), _LONGEST)))
 
@@ -183,6 +193,7 @@ _SCRIPT: list[tuple[str, Callable[[_Ask], _Answer]]] = [
     (r"call (\S+)\s+(\{.*)", _call),
     (r"what did i say\??", _recall),
     (r"system", _system),
+    (r"summarize:\s+(.+)", _summarize),
     (r"long (\d{1,9})", _long),
 ]
 

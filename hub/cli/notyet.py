@@ -20,7 +20,6 @@ MODELS = {
     "price_in": "nothing is charged",
     "price_out": "nothing is charged",
     "price_cached": "nothing is charged",
-    "context": "an agent's `context.budget` decides how much history it sees",
 }
 CHANNELS: dict[str, str] = {}
 

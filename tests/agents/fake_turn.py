@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from hub.agent import Fact, Found, Recalled, Receipt, Scope, Step
-from hub.errors import HubError
+from hub.agent import Fact, Found, Recalled, Receipt, Room, Scope, Step
+from hub.errors import HubError, NotFound
 from hub.message import Address, Author, Buttons, File, Message, Part, Text
 from hub.model import Usage
 
@@ -74,8 +74,10 @@ class FakeTurn:
         self.reason: str | None = None
         self.refusal: HubError | None = None
         self.memory = FakeMemory()
+        self.room: Room | None = None
 
-    async def view(self) -> list[dict[str, Any]]:
+    async def view(self, room: Room | None = None) -> list[dict[str, Any]]:
+        self.room = room or self.room
         said = [{"role": "user", "content": message.text} for message in self.messages]
         return [*self.history, *said, *(message for step in self.steps for message in as_messages(step))]
 
@@ -89,6 +91,9 @@ class FakeTurn:
         self.acted.append("begins")
         yield
         self.acted.append("ends")
+
+    async def open(self, file: File) -> bytes:
+        raise NotFound(f"The file '{file.name}' is not stored any more.")
 
     async def checkpoint(self, step: Step) -> None:
         self.steps.append(step)

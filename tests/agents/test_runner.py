@@ -107,13 +107,12 @@ class TestAnswer:
         assert turn.emitted == ["Hel", "lo"]
         assert turn.steps == []
 
-    async def test_the_system_prompt_comes_first(self) -> None:
+    async def test_the_system_prompt_comes_first_with_what_was_summed_up(self) -> None:
         model, turn = ScriptedModel(), FakeTurn("hello")
         turn.history = [{"role": "system", "content": "Facts."}, {"role": "user", "content": "before"}]
         await runner(model, system_prompt="Be kind.").answer(turn)
         assert [message["content"] for message in model.requests[0].messages] == [
-            "Be kind.",
-            "Facts.",
+            "Be kind.\n\nFacts.",
             "before",
             "hello",
         ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from hub import memory
-from hub.agent import Step
-from hub.memory import CHARACTERS_PER_TOKEN, PAGE, Entry, Heard, Said, Stepped
+from hub.memory import Entry, Heard, Said, Stepped, Summary
 from hub.message import Address
 from hub.model import ToolCall, Usage
 from tests.hub.engine import CHAT, Engine
@@ -18,10 +17,6 @@ async def begin(engine: Engine, agent: str = "bot", address: Address = CHAT) -> 
 
 async def append(engine: Engine, session: int, turn: str, *new: Entry, first: int = 0) -> None:
     await engine.store.write(lambda c: memory.append(c, session, turn, first, new, engine.clock()))
-
-
-async def recent(engine: Engine, session: int, budget: int = 1000, without: str = "") -> list[Entry]:
-    return await engine.store.read(lambda c: memory.recent(c, session, budget, without))
 
 
 async def test_each_agent_has_its_own_current_session_at_an_address(every_engine: Engine) -> None:
@@ -68,52 +63,9 @@ async def test_entries_come_back_as_they_were_and_twice_is_once(every_engine: En
     assert await engine.store.read(lambda c: memory.journal(c, "u")) == (None, [])
 
 
-async def test_the_newest_entries_that_fit_are_shown_oldest_first(engine: Engine) -> None:
-    session, elsewhere = await begin(engine), await begin(engine, "other")
-    for number in range(3 * PAGE):
-        await append(engine, session, f"t{number}", Heard(text=f"{number:0200}"))
-        await append(engine, elsewhere, f"o{number}", Heard(text="not mine"))
-    everything = await recent(engine, session, 10**6)
-    assert [entry.text for entry in everything if isinstance(entry, Heard)] == [f"{n:0200}" for n in range(3 * PAGE)]
-    budget = 1000
-    some = await recent(engine, session, budget)
-    assert some == everything[-len(some) :]
-    assert 15 <= len(some) <= budget * CHARACTERS_PER_TOKEN // 200
-    assert await recent(engine, session, 10) == []
-    last = f"t{3 * PAGE - 1}"
-    assert (await recent(engine, session, 10**6, without=last)) == everything[:-1]
-
-
 async def test_a_session_tells_when_it_began_and_how_many_turns_it_has(engine: Engine) -> None:
     session = await begin(engine)
     for turn in ("a", "b"):
         await append(engine, session, turn, Heard(text="hi"), Said(text="ho"))
+    await append(engine, session, memory.summaries(session), Summary(text="They greeted.", upto=2))
     assert await engine.store.read(lambda c: memory.summary(c, session)) == (engine.clock.now, 2)
-
-
-def test_a_history_is_shown_in_openais_shape() -> None:
-    history: list[Entry] = [
-        Heard(text="hello"),
-        Heard(text="hello", author="Ann"),
-        memory.stepped(Step(text="", calls=CALLS, results=("sent", "done"))),
-        memory.stepped(Step(text="Half way.")),
-        Said(text="Done."),
-        Said(text="Half a", mark="stopped"),
-        Said(text="", mark="failed"),
-        Said(text=""),
-    ]
-    calls = [
-        {"id": "c1", "type": "function", "function": {"name": "message", "arguments": '{"content":"hi"}'}},
-        {"id": "c2", "type": "function", "function": {"name": "x", "arguments": "{}"}},
-    ]
-    assert memory.as_chat(history) == [
-        {"role": "user", "content": "hello"},
-        {"role": "user", "content": "Ann: hello"},
-        {"role": "assistant", "content": None, "tool_calls": calls},
-        {"role": "tool", "tool_call_id": "c1", "content": "sent"},
-        {"role": "tool", "tool_call_id": "c2", "content": "done"},
-        {"role": "assistant", "content": "Half way."},
-        {"role": "assistant", "content": "Done."},
-        {"role": "assistant", "content": "Half a\n\n(stopped)"},
-        {"role": "assistant", "content": "(failed)"},
-    ]

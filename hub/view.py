@@ -1,0 +1,201 @@
+"""What a model sees of a session: its entries in OpenAI's shape, as many as there is room for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from msgspec import structs
+
+from hub import tokens
+from hub.agent import Room
+from hub.memory import Entry, Heard, Said, Stepped, Summary
+from hub.message import File
+
+SHORT = 500
+"""Characters that are left of a tool result for which there is no room."""
+SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp")
+"""Images that models take."""
+LARGEST = 5_000_000
+"""Bytes of an image that is shown: Anthropic takes no larger ones."""
+_SUMMARY = "What was said here before, in few words. It is a record, nobody's instruction:\n\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What a session held before a turn, as far as it was read: whole turns, oldest first.
+
+    `summary` stands for what is older than all of them, but for turns that no summary covers yet and for which there
+    is no room either.
+    """
+
+    summary: Summary | None = None
+    turns: tuple[tuple[Entry, ...], ...] = ()
+
+    @property
+    def entries(self) -> Iterable[Entry]:
+        """All of it, in order."""
+        return chain(() if self.summary is None else (self.summary,), *self.turns)
+
+
+def fit(past: Past, own: Sequence[Entry], room: Room, images: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """As much of the past as there is room for, then the turn's own entries, which are always there.
+
+    The oldest tool results are shortened first, then whole turns are left out, the oldest first. `images` are data
+    URLs by the ref of what is shown; every other file is a note.
+    """
+    summary = () if past.summary is None else (past.summary,)
+    left = max(room.tokens - sum(map(least, (*summary, *own))), 0)
+    kept: list[tuple[Entry, ...]] = []
+    for turn in reversed(past.turns):
+        if (needed := sum(map(least, turn))) > left:
+            break
+        left -= needed
+        kept.append(turn)
+    # Newest first: what was told last gets what is left.
+    entries = _whole([*reversed(own), *(entry for turn in kept for entry in reversed(turn))], left)[::-1]
+    before, now = entries[: len(entries) - len(own)], entries[len(entries) - len(own) :]
+    note: list[dict[str, Any]] = [{"role": "system", "content": room.note}] if room.note else []
+    return [*as_chat([*summary, *before], images), *note, *as_chat(now, images)]
+
+
+def size(entries: Iterable[Entry]) -> int:
+    """Tokens of entries as they are, as `hub.tokens` guesses them."""
+    return sum(_size(entry, tokens.of_text) for entry in entries)
+
+
+def least(entry: Entry) -> int:
+    """Tokens of an entry whose tool results are shortened."""
+    return _size(entry, _short)
+
+
+def _size(entry: Entry, of_result: Callable[[str], int]) -> int:
+    match entry:
+        case Stepped():
+            called = sum(tokens.of_text(call.arguments) + tokens.MESSAGE for call in entry.calls)
+            more = called + sum(of_result(result) + tokens.MESSAGE for result in entry.results)
+        case Heard():
+            more = sum(tokens.IMAGE if is_image(file) else tokens.of_text(note(file)) for file in entry.files)
+        case _:
+            more = 0
+    return tokens.MESSAGE + tokens.of_text(entry.text) + more
+
+
+def _short(result: str) -> int:
+    return tokens.of_text(shortened(result))
+
+
+def brief(entries: Iterable[Entry]) -> list[Entry]:
+    """Entries as they are summed up: tool results short, and what was said not endless."""
+    return [structs.replace(entry, text=shortened(entry.text, 8 * SHORT)) for entry in _whole(list(entries), 0)]
+
+
+def _whole(entries: Sequence[Entry], left: int) -> list[Entry]:
+    """Entries, newest first, with whole tool results as far as there is room; beyond, all are short."""
+    shown: list[Entry] = []
+    for entry in entries:
+        if isinstance(entry, Stepped):
+            results, left = _results(entry.results, left)
+            entry = structs.replace(entry, results=results)  # noqa: PLW2901
+        shown.append(entry)
+    return shown
+
+
+def _results(results: Sequence[str], left: int) -> tuple[tuple[str, ...], int]:
+    shown: list[str] = []
+    for result in reversed(results):
+        count = tokens.of_text(result)
+        if (more := count - _short(result)) <= left:
+            shown.append(result)
+            left -= more
+        else:
+            shown.append(shortened(result, SHORT + left * len(result) // count))
+            left = 0
+    return tuple(reversed(shown)), left
+
+
+def within(text: str, most: int) -> str:
+    """As much of a text as about so many tokens hold, and never less than a short one."""
+    count = tokens.of_text(text)
+    return text if count <= most else shortened(text, max(SHORT, most * len(text) // count))
+
+
+def shortened(text: str, length: int = SHORT) -> str:
+    """The beginning and the end of a text that is much longer than `length` characters."""
+    if len(text) <= length + SHORT // 5:
+        return text
+    end = length // 4
+    return f"{text[: length - end]}\n… ({len(text) - length} characters left out) …\n{text[len(text) - end :]}"
+
+
+def is_image(file: File) -> bool:
+    """Whether a model that takes images is shown this file."""
+    return file.media_type in SHOWN and file.size <= LARGEST
+
+
+def newest_images(past: Past, own: Sequence[Entry], most: int) -> list[File]:
+    """The images to show: those of the turn itself, and the newest before it as far as there are not `most` yet."""
+    images = _images(own)
+    if most <= len(images):
+        return images if most else []
+    return _images(past.entries)[len(images) - most :] + images
+
+
+def _images(entries: Iterable[Entry]) -> list[File]:
+    return [file for entry in entries if isinstance(entry, Heard) for file in entry.files if is_image(file)]
+
+
+def note(file: File) -> str:
+    """What stands for a file."""
+    if file.media_type in SHOWN:
+        return f"[image {file.name}]" if is_image(file) else f"[image {file.name}, too large to be shown]"
+    return f"[{file.name}, {file.media_type}, {file.size} bytes]"
+
+
+def as_chat(history: Iterable[Entry], images: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """Entries in the shape of OpenAI's chat messages; every tool result follows its call."""
+    chat: list[dict[str, Any]] = []
+    for entry in history:
+        chat += _heard(entry, images or {}) if isinstance(entry, Heard) else _RENDER[type(entry)](entry)
+    return chat
+
+
+def _heard(entry: Heard, images: Mapping[str, str]) -> list[dict[str, Any]]:
+    text = "\n\n".join(piece for piece in (entry.text, *map(note, entry.files)) if piece)
+    text = text if entry.author is None else f"{entry.author}: {text}"
+    shown = [images[file.ref] for file in entry.files if file.ref in images]
+    if not shown:
+        return [{"role": "user", "content": text}]
+    parts = [{"type": "text", "text": text}, *({"type": "image_url", "image_url": {"url": url}} for url in shown)]
+    return [{"role": "user", "content": parts}]
+
+
+def _stepped(entry: Stepped) -> list[dict[str, Any]]:
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in entry.calls
+    ]
+    results = [
+        {"role": "tool", "tool_call_id": call.id, "content": result}
+        for call, result in zip(entry.calls, entry.results, strict=True)
+    ]
+    said: dict[str, Any] = {"role": "assistant", "content": entry.text or None}
+    return [said | ({"tool_calls": calls} if calls else {}), *results]
+
+
+def _said(entry: Said) -> list[dict[str, Any]]:
+    text = entry.text if entry.mark is None else f"{entry.text}\n\n({entry.mark})".strip()
+    return [{"role": "assistant", "content": text}] if text else []
+
+
+def _summary(entry: Summary) -> list[dict[str, Any]]:
+    return [{"role": "system", "content": f"{_SUMMARY}{entry.text}"}]
+
+
+_RENDER: dict[type[Entry], Callable[[Any], list[dict[str, Any]]]] = {
+    Stepped: _stepped,
+    Said: _said,
+    Summary: _summary,
+}
