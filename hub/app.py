@@ -20,6 +20,7 @@ from agents.context import Window
 from agents.mcp import Server
 from agents.models.config import ModelSettings
 from agents.models.fallback import Fallback
+from agents.models.late import Late
 from agents.models.tokens import estimate, most
 from agents.runner import Limits, Runner, prepare
 from api.app import create_app
@@ -254,7 +255,7 @@ async def _webhook(reference: str, name: str, settings: ChannelSettings) -> Webh
 
 
 def make_model(settings: ModelSettings) -> Model:
-    """The model that config describes; a provider's SDK is imported here."""
+    """The model that config describes; a provider's SDK is imported later, off the loop."""
     shared: dict[str, Any] = {
         "model": settings.model,
         "base_url": settings.base_url,
@@ -270,13 +271,11 @@ def make_model(settings: ModelSettings) -> Model:
 
             return OpenAI(**shared, api_key=settings.api_key.get_secret_value())
         case "anthropic":
-            from agents.models.anthropic import Anthropic
-
-            return Anthropic(**shared, api_key=settings.api_key.get_secret_value())
+            key = settings.api_key.get_secret_value()
+            return Late("agents.models.anthropic:Anthropic", **shared, api_key=key)
         case "bedrock-converse":
-            from agents.models.bedrock import Bedrock
-
-            return Bedrock(
+            return Late(
+                "agents.models.bedrock:Bedrock",
                 **shared,
                 region=settings.region or "",
                 access_key_id=settings.access_key_id.get_secret_value(),
