@@ -17,6 +17,7 @@ import agents
 import channels
 from agents import tools
 from agents.context import Window
+from agents.documents import Documents
 from agents.mcp import Server
 from agents.models.config import ModelSettings
 from agents.models.fallback import Fallback
@@ -75,6 +76,7 @@ class Engine:
         self.timing = Timing(lease=bounds.lease, extend=bounds.extend, tries=bounds.tries)
         self.bus = Bus(store, signals, clock, lane_limit=bounds.lane_limit, inbox_limit=bounds.inbox_limit)
         self.files = FileStore(config.data_dir / "files")
+        self.documents = Documents()
         self.rooms = StoredRooms(store, signals, clock)
         enabled = {name: channel for name, channel in config.channels.items() if channel.enabled}
         self.channels = Channels(
@@ -195,6 +197,7 @@ class Engine:
                     posts=self.posts,
                     posts_to=agent.posts_to,
                     voices=self._voices(agent),
+                    reader=self.documents.markdown,
                     files=self.files,
                     learns_from=agent.learns_from,
                     budget=agent.context.budget or DEFAULT_BUDGET,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from hub import facts, history, memory, tokens
 from hub.accounts.turns import signs_of
 from hub.agent import Fact, Receipt, Reply, Room, Step
 from hub.bus import Bus, Hold, Waiting
-from hub.errors import Forbidden, NotFound, RequestError, StoreUnavailable
+from hub.errors import Forbidden, RequestError, StoreUnavailable
+from hub.exhibits import Exhibits, Reader
 from hub.facts import place_of
 from hub.files import FileStore
 from hub.memory import Entry, Heard, Stepped
@@ -26,7 +26,7 @@ from hub.posts import Posts, may_post
 from hub.recall import TurnMemory
 from hub.signals import POLL
 from hub.store import Connection
-from hub.view import Past, fit, newest_images, size
+from hub.view import Past, fit, size
 from hub.voices import Voices
 from hub.worker import Work
 
@@ -54,6 +54,8 @@ class Persona:
     posts_to: tuple[str, ...] = ()
     voices: Voices | None = None
     """Writes down voice messages, where config names a model for it."""
+    reader: Reader | None = None
+    """Makes Markdown of documents; without one they are notes."""
     files: FileStore | None = None
     learns_from: tuple[str, ...] = ()
     """Where what is said may become a fact for everybody."""
@@ -107,8 +109,7 @@ class RunningTurn:
         self._pieces: list[str] = []
         self._emitted = 0
         self._topic = topic_of(self.message)
-        self._images: dict[str, str] = {}
-        """Data URLs by ref; empty for what was removed."""
+        self._exhibits = Exhibits(persona.files, persona.reader)
 
     @property
     def id(self) -> str:
@@ -253,10 +254,7 @@ class RunningTurn:
     async def view(self, room: Room | None = None) -> list[dict[str, Any]]:
         """The conversation so far in OpenAI's shape, as much as there is room for."""
         self.room = room or self.room
-        for file in newest_images(self.past, self.entries, self.room.images):
-            if file.ref not in self._images:
-                self._images[file.ref] = await self._data_url(file)
-        shown = {ref: url for ref, url in self._images.items() if url}
+        shown = await self._exhibits.show(self.past, self.entries, self.room.images)
         known = [{"role": "system", "content": self.facts}] if self.facts else []
         left = msgspec.structs.replace(self.room, tokens=self.room.tokens - tokens.of_text(self.facts))
         return [*known, *fit(self.past, self.entries, left, shown)]
@@ -268,17 +266,7 @@ class RunningTurn:
 
     async def open(self, file: File) -> bytes:
         """What is in a file that came with a message."""
-        if self._persona.files is None:
-            raise NotFound(f"The file '{file.name}' is not stored here.")
-        return await self._persona.files.read(file)
-
-    async def _data_url(self, file: File) -> str:
-        try:
-            content = await self.open(file)
-        except NotFound as error:
-            log.warning("image not shown", turn=self.id, error=str(error))
-            return ""
-        return f"data:{file.media_type};base64,{b64encode(content).decode()}"
+        return await self._exhibits.open(file)
 
     async def checkpoint(self, step: Step) -> None:
         """Make a finished step durable."""

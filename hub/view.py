@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -40,17 +40,28 @@ class Past:
         return chain(() if self.summary is None else (self.summary,), *self.turns)
 
 
-def fit(past: Past, own: Sequence[Entry], room: Room, images: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """Files that a model is shown, by their ref: images as data URLs, documents as text. Every other is a note."""
+
+    images: Mapping[str, str] = field(default_factory=dict[str, str])
+    documents: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def fit(past: Past, own: Sequence[Entry], room: Room, shown: Shown = Shown()) -> list[dict[str, Any]]:
     """As much of the past as there is room for, then the turn's own entries, which are always there.
 
-    The oldest tool results are shortened first, then whole turns are left out, the oldest first. `images` are data
-    URLs by the ref of what is shown; every other file is a note.
+    The oldest tool results and documents are shortened first, then whole turns are left out, the oldest first. What
+    the turn itself read may take half of the room from the past.
     """
     summary = () if past.summary is None else (past.summary,)
+    own = [_with_documents(entry, shown.documents) for entry in own]
     left = max(room.tokens - sum(map(least, (*summary, *own))), 0)
+    wanted = min(size(own) - sum(map(least, own)), room.tokens // 2)
     kept: list[tuple[Entry, ...]] = []
-    for turn in reversed(past.turns):
-        if (needed := sum(map(least, turn))) > left:
+    for past_turn in reversed(past.turns):
+        turn = tuple(_with_documents(entry, shown.documents) for entry in past_turn)
+        if (needed := sum(map(least, turn))) > left - wanted:
             break
         left -= needed
         kept.append(turn)
@@ -58,7 +69,7 @@ def fit(past: Past, own: Sequence[Entry], room: Room, images: Mapping[str, str] 
     entries = _whole([*reversed(own), *(entry for turn in kept for entry in reversed(turn))], left)[::-1]
     before, now = entries[: len(entries) - len(own)], entries[len(entries) - len(own) :]
     note: list[dict[str, Any]] = [{"role": "system", "content": room.note}] if room.note else []
-    return [*as_chat([*summary, *before], images), *note, *as_chat(now, images)]
+    return [*as_chat([*summary, *before], shown.images), *note, *as_chat(now, shown.images)]
 
 
 def size(entries: Iterable[Entry]) -> int:
@@ -67,7 +78,7 @@ def size(entries: Iterable[Entry]) -> int:
 
 
 def least(entry: Entry) -> int:
-    """Tokens of an entry whose tool results are shortened."""
+    """Tokens of an entry whose tool results and documents are shortened."""
     return _size(entry, _short)
 
 
@@ -77,7 +88,8 @@ def _size(entry: Entry, of_result: Callable[[str], int]) -> int:
             called = sum(tokens.of_text(call.arguments) + tokens.MESSAGE for call in entry.calls)
             more = called + sum(of_result(result) + tokens.MESSAGE for result in entry.results)
         case Heard():
-            more = sum(tokens.IMAGE if is_image(file) else tokens.of_text(note(file)) for file in entry.files)
+            more = sum(map(of_result, entry.documents if isinstance(entry, _Read) else ()))
+            more += sum(tokens.IMAGE if is_image(file) else tokens.of_text(note(file)) for file in entry.files)
         case _:
             more = 0
     return tokens.MESSAGE + tokens.of_text(entry.text) + more
@@ -93,12 +105,15 @@ def brief(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _whole(entries: Sequence[Entry], left: int) -> list[Entry]:
-    """Entries, newest first, with whole tool results as far as there is room; beyond, all are short."""
+    """Entries, newest first, with whole tool results and documents as far as there is room; beyond, all are short."""
     shown: list[Entry] = []
     for entry in entries:
         if isinstance(entry, Stepped):
             results, left = _results(entry.results, left)
             entry = structs.replace(entry, results=results)  # noqa: PLW2901
+        elif isinstance(entry, _Read):
+            documents, left = _results(entry.documents, left)
+            entry = structs.replace(entry, documents=documents)  # noqa: PLW2901
         shown.append(entry)
     return shown
 
@@ -135,16 +150,40 @@ def is_image(file: File) -> bool:
     return file.media_type in SHOWN and file.size <= LARGEST
 
 
+def is_document(file: File) -> bool:
+    """Whether a file may have text in it that a model can read."""
+    return not file.media_type.startswith(("image/", "audio/", "video/"))
+
+
+def newest_documents(past: Past, own: Sequence[Entry], most: int) -> list[File]:
+    """The documents to show: those of the turn itself, and the newest before it, `most` in all."""
+    return _files((*past.entries, *own), is_document)[-most:]
+
+
+class _Read(Heard, frozen=True, kw_only=True):
+    """A message some of whose files are shown as text."""
+
+    documents: tuple[str, ...] = ()
+
+
+def _with_documents(entry: Entry, documents: Mapping[str, str]) -> Entry:
+    if not isinstance(entry, Heard) or not any(file.ref in documents for file in entry.files):
+        return entry
+    texts = tuple(f"{note(file)}\n\n{documents[file.ref]}" for file in entry.files if file.ref in documents)
+    rest = tuple(file for file in entry.files if file.ref not in documents)
+    return _Read(text=entry.text, author=entry.author, files=rest, documents=texts)
+
+
 def newest_images(past: Past, own: Sequence[Entry], most: int) -> list[File]:
     """The images to show: those of the turn itself, and the newest before it as far as there are not `most` yet."""
-    images = _images(own)
+    images = _files(own, is_image)
     if most <= len(images):
         return images if most else []
-    return _images(past.entries)[len(images) - most :] + images
+    return _files(past.entries, is_image)[len(images) - most :] + images
 
 
-def _images(entries: Iterable[Entry]) -> list[File]:
-    return [file for entry in entries if isinstance(entry, Heard) for file in entry.files if is_image(file)]
+def _files(entries: Iterable[Entry], which: Callable[[File], bool]) -> list[File]:
+    return [file for entry in entries if isinstance(entry, Heard) for file in entry.files if which(file)]
 
 
 def note(file: File) -> str:
@@ -163,7 +202,8 @@ def as_chat(history: Iterable[Entry], images: Mapping[str, str] | None = None) -
 
 
 def _heard(entry: Heard, images: Mapping[str, str]) -> list[dict[str, Any]]:
-    text = "\n\n".join(piece for piece in (entry.text, *map(note, entry.files)) if piece)
+    documents = entry.documents if isinstance(entry, _Read) else ()
+    text = "\n\n".join(piece for piece in (entry.text, *map(note, entry.files), *documents) if piece)
     text = text if entry.author is None else f"{entry.author}: {text}"
     shown = [images[file.ref] for file in entry.files if file.ref in images]
     if not shown:
