@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from hub.message import Address, Buttons, File, Message, Part, Value
 from hub.model import ToolCall, Usage
+from hub.when import When
 
 
 class Step(Value, frozen=True, kw_only=True):
@@ -113,6 +114,39 @@ class Room(Value, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Schedule(Value, frozen=True, kw_only=True):
+    """A reminder that an agent set itself; `next_at` is a Unix time in seconds."""
+
+    id: int
+    text: str
+    when: When
+    next_at: float
+
+
+class Schedules(Protocol):
+    """An agent's own schedules; all raise Forbidden for a chat that it may not post to."""
+
+    @property
+    def now(self) -> float:
+        """The time, in Unix seconds."""
+        ...
+
+    async def add(self, key: str, address: Address, text: str, when: When) -> Schedule:
+        """Have the agent reminded in a chat; the same key of the same step again adds nothing.
+
+        Raises RequestError for a time that never comes, and where there are too many.
+        """
+        ...
+
+    async def list(self, address: Address) -> list[Schedule]:
+        """Those of a chat, the next one first."""
+        ...
+
+    async def cancel(self, address: Address, id: int) -> bool:
+        """Remove one; False where the agent has none of that id there."""
+        ...
+
+
 class Turn(Protocol):
     """One run of an agent."""
 
@@ -171,6 +205,11 @@ class Turn(Protocol):
 
     @property
     def memory(self) -> Memory: ...
+
+    @property
+    def schedules(self) -> Schedules:
+        """What the agent is to be reminded of, in this chat or another."""
+        ...
 
     def emit(self, text: str) -> None:
         """Show a piece of the reply that is being written; may be lost."""

@@ -29,6 +29,7 @@ from api.ports import Hub, Named, Readiness
 from api.serve import listen
 from api.serve import serve as serve_http
 from channels.config import ChannelSettings
+from hub import schedules
 from hub.access import Chat, Rules
 from hub.accounts.bootstrap import Bootstrap, bootstrap
 from hub.accounts.keys import ensure_bootstrap, ensure_local
@@ -97,7 +98,15 @@ class Engine:
         plain = {name for name, channel in enabled.items() if not channel.preview}
         mute = {name for name, channel in enabled.items() if not channel.commands}
         self.supervisor = Supervisor(
-            self.bus, self.ingress, self.files, make, timing=self.timing, grace=GRACE, plain=plain, mute=mute
+            self.bus,
+            self.ingress,
+            self.files,
+            make,
+            timing=self.timing,
+            grace=GRACE,
+            plain=plain,
+            mute=mute,
+            others={schedules.LANE: schedules.Scheduler(self.bus).run},
         )
         parked = (set(config.channels) | set(channels.names())) - set(enabled)
         self.upkeep = Upkeep(self.bus, self.rooms, self.ingress.accept, sorted(parked))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, literal, or_,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.message import Address
-from hub.store.tables import conversations, facts, gone, places, sessions
+from hub.store.tables import conversations, facts, gone, places, schedules, sessions
 
 
 def mark_gone(connection: Connection, channel: str, chat_id: str, why: str, now: float) -> None:
@@ -37,9 +37,9 @@ def came_back(connection: Connection, channel: str, chat_id: str) -> None:
 
 
 def move(connection: Connection, channel: str, chat_id: str, to: str) -> None:
-    """Let the conversations and facts of a chat go on under its new id; a conversation that is there stays as it is."""
+    """Let what belongs to a chat go on under its new id; a conversation that is there stays as it is."""
     old, new = f"{channel}:{chat_id}", f"{channel}:{to}"
-    for table in (sessions, conversations):
+    for table in (sessions, conversations, schedules):
         connection.execute(_rekey(table, old, new))
     connection.execute(update(places).where(places.c.chat == old).values(chat=new))
     connection.execute(update(facts).where(facts.c.owner == f"chat:{old}").values(owner=f"chat:{new}"))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 import structlog
 
@@ -123,8 +125,13 @@ class Supervisor:
         grace: float,
         plain: AbstractSet[str] = frozenset(),
         mute: AbstractSet[str] = frozenset(),
+        others: Mapping[str, Callable[[Lease], Coroutine[Any, Any, None]]] = MappingProxyType({}),
     ) -> None:
-        """`plain` channels show no previews, `mute` ones know no commands."""
+        """`plain` channels show no previews, `mute` ones know no commands.
+
+        `others` are what runs once besides channels, by lane.
+        """
+        self._others = others
         self._bus = bus
         self._ingress = ingress
         self._files = files
@@ -143,8 +150,12 @@ class Supervisor:
     async def announce(self) -> None:
         """Put the channels into the inbox `run`, where they stay."""
         for name in self._make:
-            lane = lane_of(name)
-            await self._bus.commit(Publish(inbox=RUN, lane=lane, id=lane, body=b""))
+            await self._announce(lane_of(name))
+        for lane in self._others:
+            await self._announce(lane)
+
+    async def _announce(self, lane: str) -> None:
+        await self._bus.commit(Publish(inbox=RUN, lane=lane, id=lane, body=b""))
 
     async def restart(self, name: str) -> bool:
         """Have a channel connect anew, whichever process holds it; says whether one did."""
@@ -161,7 +172,10 @@ class Supervisor:
         self._closing.set()
 
     async def handle(self, work: Work) -> Outcome:
-        """Hold one channel until the hub closes or the lease is lost."""
+        """Hold one channel, or run what else runs once, until the hub closes or the lease is lost."""
+        if (other := self._others.get(work.lease.lane)) and not self._closing.is_set():
+            await self._until_closing(other(work.lease), work.lease.lane)
+            return Defer(until=self._bus.clock())
         name = work.lease.lane.removeprefix("channel:")
         make = self._make.get(name)
         if make is None or self._closing.is_set():
@@ -169,6 +183,17 @@ class Supervisor:
         async with self._alone[name]:  # a restart waits until the connection before it is closed
             await self._run(name, make)
         return Defer(until=self._bus.clock())
+
+    async def _until_closing(self, run: Coroutine[Any, Any, None], name: str) -> None:
+        task, closing = asyncio.create_task(run, name=name), asyncio.create_task(self._closing.wait())
+        try:
+            await asyncio.wait({task, closing}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+        finally:
+            for one in (task, closing):
+                one.cancel()
+            await asyncio.gather(task, closing, return_exceptions=True)
 
     async def _run(self, name: str, make: Callable[[], Awaitable[Channel]]) -> None:
         tell = partial(self._told, name)

@@ -24,6 +24,7 @@ from hub.message import API, Address, Author, Buttons, Delivery, File, Live, Mes
 from hub.model import Usage
 from hub.posts import Posts, may_post
 from hub.recall import TurnMemory
+from hub.reminders import Reminders
 from hub.signals import POLL
 from hub.store import Connection
 from hub.view import Past, fit, size
@@ -297,11 +298,7 @@ class RunningTurn:
 
     async def post(self, key: str, address: Address, parts: tuple[Part, ...], buttons: Buttons = ()) -> Receipt:
         """Send a message to any chat the agent may post to."""
-        address = self._persona.posts.channels.resolve(address)
-        if not self._may_post(address):
-            names = {"message": self.messages[-1].id, "turn": self.id, "target": str(address)}
-            log.warning("post refused", agent=self._persona.name, **names)
-            raise Forbidden(f"'{self._persona.name}' may not post to {address} from here.")
+        address = self._permitted(address)
         delivery = Delivery(
             id=f"{self.id}.{len(self.steps)}.{key}",
             address=address,
@@ -322,6 +319,28 @@ class RunningTurn:
         if self._persona.files is None:
             raise RequestError("Files cannot be stored here.")
         return await self._persona.files.keep(name, media_type, content)
+
+    def _permitted(self, address: Address) -> Address:
+        """The address by its channel's own name; raises Forbidden where the agent may not post."""
+        address = self._persona.posts.channels.resolve(address)
+        if not self._may_post(address):
+            names = {"message": self.messages[-1].id, "turn": self.id, "target": str(address)}
+            log.warning("post refused", agent=self._persona.name, **names)
+            raise Forbidden(f"'{self._persona.name}' may not post to {address} from here.")
+        return address
+
+    @property
+    def schedules(self) -> Reminders:
+        """What the agent is to be reminded of."""
+        return Reminders(
+            bus=self._bus,
+            agent=self._persona.name,
+            lease=self._lease,
+            stem=f"{self.id}.{len(self.steps)}",
+            asking=self.address,
+            direct=self.message.direct,
+            permitted=self._permitted,
+        )
 
     def _may_post(self, address: Address) -> bool:
         if self.message.posts_to is not None:

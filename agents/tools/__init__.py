@@ -15,6 +15,7 @@ __all__ = ["SETS", "STAY_SILENT", "TOOLS", "Source", "Tool", "Unusable", "each",
 TOOLS: dict[str, str] = {
     "message": "agents.tools.message:MessageTool",
     "fetch_url": "agents.tools.fetch_url:FetchUrlTool",
+    "schedule": "agents.tools.schedule:ScheduleTool",
     STAY_SILENT: "agents.tools.silent:SilentTool",
     "remember": "agents.tools.memory:Remember",
     "recall": "agents.tools.memory:Recall",

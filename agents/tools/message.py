@@ -57,7 +57,7 @@ class MessageTool:
     async def call(self, turn: Turn, key: str, arguments: dict[str, Any]) -> str:
         """Post and return what became of it, as JSON; nothing that was asked for is left out in silence."""
         wanted = msgspec.convert(arguments, _Arguments)
-        target = _target(wanted, turn.address)
+        target = target_of(wanted.channel, wanted.chat_id, wanted.thread_id, turn.address)
         if problem := _problem(wanted, target):
             return failure(problem)
         assert target is not None
@@ -85,17 +85,19 @@ def _problem(wanted: _Arguments, target: Address | None) -> str | None:
     return None
 
 
-def _target(wanted: _Arguments, asking: Address) -> Address | None:
-    """Where to post; the thread one is asked in is kept only for the same chat."""
+def target_of(
+    channel: str | None, chat_id: str | int | None, thread_id: str | int | None, asking: Address
+) -> Address | None:
+    """The chat a tool is to act on; the thread one is asked in is kept only for the same chat."""
     here = None if asking.channel == API else asking
-    channel = wanted.channel or (here and here.channel)
+    channel = channel or (here and here.channel)
     same = here if here and channel == here.channel else None
-    chat_id = str(wanted.chat_id) if wanted.chat_id not in (None, "") else same and same.chat_id
-    if not channel or not chat_id:
+    chat = str(chat_id) if chat_id not in (None, "") else same and same.chat_id
+    if not channel or not chat:
         return None
-    if wanted.thread_id not in (None, ""):
-        return Address(channel, chat_id, str(wanted.thread_id))
-    return same if same and same.chat_id == chat_id else Address(channel, chat_id)
+    if thread_id not in (None, ""):
+        return Address(channel, chat, str(thread_id))
+    return same if same and same.chat_id == chat else Address(channel, chat)
 
 
 def _report(receipt: Receipt) -> str:

@@ -291,6 +291,24 @@ posts = Table(
 )
 Index(None, posts.c.channel, posts.c.chat_id, posts.c.id)
 
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),  # turn, step and call: a step that runs again adds nothing
+    Column("agent", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("direct", Boolean, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("rule", LargeBinary, nullable=False),
+    Column("next_at", Time, nullable=False),
+    Column("last", Text),  # the message it became the last time
+    Column("created_at", Time, nullable=False),
+    sqlite_autoincrement=True,  # its messages are named by the id
+)
+Index(None, schedules.c.next_at)
+Index(None, schedules.c.agent, schedules.c.address)
+
 settings = Table(
     "settings",
     metadata,

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from hub.agent import Fact, Found, Recalled, Receipt, Room, Scope, Step
+from hub.agent import Fact, Found, Recalled, Receipt, Room, Schedule, Scope, Step
 from hub.errors import HubError, NotFound
 from hub.message import Address, Author, Buttons, File, Message, Part, Text
 from hub.model import Usage
+from hub.when import When, first
 
 CHAT = Address("support", "42", "7")
 API_CONVERSATION = Address("api", "1", "default")
@@ -51,6 +52,27 @@ class FakeMemory:
             raise self.refusal
 
 
+class FakeSchedules:
+    """Keeps what is scheduled."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+        self.kept: list[tuple[Address, Schedule]] = []
+
+    async def add(self, key: str, address: Address, text: str, when: When) -> Schedule:
+        made = Schedule(id=len(self.kept) + 1, text=text, when=when, next_at=first(when, self.now))
+        self.kept.append((address, made))
+        return made
+
+    async def list(self, address: Address) -> list[Schedule]:
+        return [one for where, one in self.kept if where == address]
+
+    async def cancel(self, address: Address, id: int) -> bool:
+        before = len(self.kept)
+        self.kept = [(where, one) for where, one in self.kept if (where, one.id) != (address, id)]
+        return len(self.kept) < before
+
+
 class FakeTurn:
     """Keeps what an agent does with it. `refusal` is raised by the next posts."""
 
@@ -67,6 +89,7 @@ class FakeTurn:
         self.acted: list[str] = []
         self.posts: list[Post] = []
         self.files: dict[str, bytes] = {}
+        self.schedules = FakeSchedules()
         self.emitted: list[str] = []
         self.cut: list[tuple[Usage, str]] = []
         """Tokens of model calls that were cut off, and whose they were."""

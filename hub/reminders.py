@@ -1,0 +1,69 @@
+"""What an agent schedules in a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hub import timetable
+from hub.agent import Schedule
+from hub.bus import Bus, Hold, Lease
+from hub.errors import RequestError
+from hub.message import API, Address
+from hub.store import Connection
+from hub.timetable import Rule
+from hub.when import When, first
+
+LONGEST = 4000
+"""Characters of a reminder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reminders:
+    """The `Schedules` of one turn; `permitted` resolves an address or raises Forbidden."""
+
+    bus: Bus
+    agent: str
+    lease: Lease
+    stem: str
+    """Tells this step of this turn from all others."""
+    asking: Address
+    direct: bool
+    permitted: Callable[[Address], Address]
+
+    @property
+    def now(self) -> float:
+        """The time, in Unix seconds."""
+        return self.bus.clock()
+
+    async def add(self, key: str, address: Address, text: str, when: When) -> Schedule:
+        """Have the agent reminded."""
+        address, now = self._chat(address), self.now
+        if not text.strip() or len(text) > LONGEST:
+            raise RequestError(f"A reminder needs a text of at most {LONGEST} characters.", param="text")
+        direct = self.direct if address == self.asking else True
+        rule = Rule(
+            id=0, agent=self.agent, address=address, direct=direct, text=text, when=when, next_at=first(when, now)
+        )
+        made: list[Rule] = []
+
+        def write(connection: Connection) -> None:
+            made[:] = [timetable.add(connection, f"{self.stem}.{key}", rule, now)]
+
+        await self.bus.commit(Hold(lease=self.lease), also=write)
+        return made[0]
+
+    async def list(self, address: Address) -> list[Schedule]:
+        """The agent's own schedules at an address."""
+        address = self._chat(address)
+        return [*await self.bus.store.read(lambda connection: timetable.mine(connection, self.agent, address))]
+
+    async def cancel(self, address: Address, id: int) -> bool:
+        """Remove one of them."""
+        address = self._chat(address)
+        return await self.bus.store.write(lambda connection: timetable.cancel(connection, self.agent, address, id))
+
+    def _chat(self, address: Address) -> Address:
+        if address.channel == API:
+            raise RequestError("Nobody listens here when it is due: name the channel and chat_id of a chat.")
+        return self.permitted(address)
