@@ -39,6 +39,8 @@ class Limits(Value, frozen=True, kw_only=True):
     """How long a sign of typing stays; None where the platform shows none."""
     dedupes: bool = False
     """The platform drops a second send with the same `key`."""
+    live: bool = False
+    """Whoever looks there sees an answer while it is written, without previews."""
     edit_every: float = 1.5
     """Seconds between two edits of a preview in a direct chat; what `Edits` is told is never faster."""
     edit_every_group: float = 3.0

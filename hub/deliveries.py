@@ -16,7 +16,10 @@ Status = Literal["waiting", "sending", "delivered", "failed", "discarded"]
 
 
 class PartReceipt(Value, frozen=True, kw_only=True):
-    """The platform's id of one part, and when it gave it (Unix seconds); not `final` while it shows a preview."""
+    """The platform's id of one part, and when it gave it (Unix seconds); not `final` while it shows a preview.
+
+    A draft is a preview that has no id.
+    """
 
     part: int
     platform_id: str
@@ -43,7 +46,8 @@ def find(connection: Connection, id: str) -> DeliveryRecord | None:
         return None
     record = _record(row)
     # Receipts belong to the delivery, whichever message carries it.
-    return msgspec.structs.replace(record, parts=parts(connection, record.delivery.id))
+    sent = tuple(part for part in parts(connection, record.delivery.id) if part.platform_id)
+    return msgspec.structs.replace(record, parts=sent)
 
 
 def carrier(connection: Connection, id: str) -> str:

@@ -11,7 +11,7 @@ import structlog
 
 from hub import chats
 from hub.bus import Bus, Hold, Lease, Publish
-from hub.channel import Channel, Edits, Sending
+from hub.channel import Channel, Drafts, Edits, Sending
 from hub.deliveries import PartReceipt, add_receipt, drop_receipt, parts
 from hub.errors import (
     ChannelError,
@@ -118,7 +118,7 @@ class Dispatcher:
     async def _send(self, lease: Lease, delivery: Delivery, done: dict[int, PartReceipt]) -> float:
         """Send or edit what is not final; returns the seconds to wait before the next call, 0.0 after the last."""
         parts = await self._parts(delivery)
-        if delivery.closes and not done:
+        if delivery.closes and not done and not self._channel.limits.live:
             return 0.0
         if not parts and not delivery.closes:
             raise MessageRefused("There is nothing to send: the message is blank.")
@@ -137,7 +137,7 @@ class Dispatcher:
 
     async def _bring(self, sending: Sending, preview: PartReceipt | None) -> str:
         """Edit the preview into its final form, or send; what was deleted meanwhile is sent anew."""
-        if preview is None or not isinstance(self._channel, Edits):
+        if preview is None or not preview.platform_id or not isinstance(self._channel, Edits):
             return await self._channel.send(sending)
         try:
             await self._channel.edit(sending, preview.platform_id)
@@ -148,10 +148,11 @@ class Dispatcher:
 
     async def _take_back(self, delivery: Delivery, receipt: PartReceipt) -> None:
         """Delete a preview that has no part in the final message."""
-        if receipt.final or not isinstance(self._channel, Edits):
+        if receipt.final or not isinstance(self._channel, Edits | Drafts):
             return
-        with suppress(MessageRefused):
-            await self._channel.delete(delivery.address, receipt.platform_id)
+        if receipt.platform_id and isinstance(self._channel, Edits):
+            with suppress(MessageRefused):
+                await self._channel.delete(delivery.address, receipt.platform_id)
         await self._bus.store.write(lambda connection: drop_receipt(connection, delivery.id, receipt.part))
 
     async def _parts(self, delivery: Delivery) -> list[Part]:

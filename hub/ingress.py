@@ -9,7 +9,7 @@ from contextlib import suppress
 import msgspec
 import structlog
 
-from hub import access, chats
+from hub import access, chats, memory
 from hub.access import Caps, Rules
 from hub.bus import AlreadyThere, Bus, Publish
 from hub.commands import FOR_STRANGERS, Commands, Order, answer_to, aside, named
@@ -118,13 +118,21 @@ class Ingress:
             case "answer":
                 await self._answer(order)
             case "listen":
-                await self._bus.commit(aside(message, agent, "silent", "listen"))
+                await self._listen(message, agent)
             case "refuse":
                 await self._turn_away(order)
             case "pair":
                 await self._pair(order)
             case "ignore":
                 await self._ignore(order)
+
+    async def _listen(self, message: Message, agent: str) -> None:
+        """Remember what is said to others, for when somebody speaks to the agent."""
+        now = self._bus.clock()
+        await self._bus.commit(
+            aside(message, agent, "silent", "listen"),
+            also=lambda connection: memory.overhear(connection, agent, message, now),
+        )
 
     def _used_up(self, message: Message) -> str | None:
         """The span whose allowance the sender has used up; to stop what runs is always allowed."""

@@ -11,18 +11,18 @@ from functools import cache
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.agent import Found, Step
-from hub.message import Address, File, Value
+from hub.message import Address, File, Message, Value, described
 from hub.model import ToolCall, Usage
 from hub.store import search
 from hub.store.tables import conversations, entries, places, sessions
 
 
 class Heard(Value, frozen=True, kw_only=True, tag_field="kind", tag="heard"):
-    """A message that a turn answers; `author` is a name where several people talk.
+    """A message that a turn answers, or that was only listened to; `author` is a name where several people talk.
 
     `sender` is `channel:id` of who said it where others read along: by it what somebody said is found again.
     """
@@ -77,6 +77,27 @@ def first_session(
     if current_session(connection, agent, address) is None:
         return new_session(connection, agent, address, now, person)
     return _begin(connection, agent, address, now, person)
+
+
+def opened(connection: Connection, agent: str, address: Address, now: float) -> int:
+    """The current session of a conversation of several people, begun where there is none."""
+    session = current_session(connection, agent, address)
+    if session is not None:
+        return session
+    session = _begin(connection, agent, address, now, None)
+    row = {"agent": agent, "address": str(address), "session": session}
+    if connection.execute(_claim(connection.dialect.name), row).first() is not None:
+        return session
+    # Somebody else began one at the same moment.
+    connection.execute(delete(sessions).where(sessions.c.id == session))
+    return connection.execute(_CURRENT, {"agent_": agent, "address_": str(address)}).scalar_one()
+
+
+def overhear(connection: Connection, agent: str, message: Message, now: float) -> None:
+    """Remember what was said in a group, though not to the agent; it is no turn."""
+    session = opened(connection, agent, message.address, now)
+    heard = Heard(text=described(message), author=message.author.name, sender=message.sender)
+    append(connection, session, message.id, 0, [heard], now)
 
 
 def current_session(connection: Connection, agent: str, address: Address) -> int | None:
@@ -151,11 +172,11 @@ def journal(connection: Connection, turn: str) -> tuple[int | None, list[Entry]]
 
 
 def summary(connection: Connection, session: int) -> tuple[float, int]:
-    """When a session began (Unix seconds) and how many turns it has."""
+    """When a session began (Unix seconds) and how many turns it has had; what was only listened to is none."""
     started_at = connection.execute(select(sessions.c.started_at).where(sessions.c.id == session)).scalar_one()
     turns = connection.execute(
-        select(func.count(entries.c.turn.distinct())).where(
-            entries.c.session == session, entries.c.turn != summaries(session)
+        select(func.count()).where(
+            entries.c.session == session, entries.c.ordinal == 1, entries.c.turn != summaries(session)
         )
     ).scalar_one()
     return started_at, turns
@@ -206,6 +227,13 @@ def _move(dialect: str) -> Any:
     upsert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     into = upsert(conversations)
     return into.on_conflict_do_update(index_elements=["agent", "address"], set_={"session": into.excluded.session})
+
+
+@cache
+def _claim(dialect: str) -> Any:
+    upsert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    into = upsert(conversations)
+    return into.on_conflict_do_nothing(index_elements=["agent", "address"]).returning(conversations.c.session)
 
 
 @cache

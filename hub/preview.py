@@ -70,6 +70,7 @@ class Preview:
         self._text = ""
         self._shown: dict[int, Sending] = {}
         self._ids: dict[int, str] = {}
+        self._is_drafted = False
         self._news = asyncio.Event()
         self._ending = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"preview {live.turn}")
@@ -111,7 +112,8 @@ class Preview:
         receipts = await self._bus.store.read(lambda connection: parts(connection, self._reply))
         if any(receipt.final for receipt in receipts):
             self.end()
-        self._ids = {receipt.part: receipt.platform_id for receipt in receipts}
+        self._ids = {receipt.part: receipt.platform_id for receipt in receipts if receipt.platform_id}
+        self._is_drafted = len(self._ids) < len(receipts)
 
     async def _show(self) -> float:
         """Bring one message up to date; returns the seconds until the next call may be made."""
@@ -136,17 +138,24 @@ class Preview:
             await self._paced()
             assert isinstance(self._channel, Edits), "only then there is an id"
             await self._channel.edit(sending, self._ids[index])
-        elif not (
-            isinstance(self._channel, Drafts)
-            and await self._channel.draft(structs.replace(sending, key=f"{self._reply}.0"))
-        ):
+        elif not await self._draft(sending):
             if not await self._is_free() or not isinstance(self._channel, Edits):
                 self._news.set()
                 return
             await self._paced()
             self._ids[index] = await self._channel.send(sending)
-            await self._keep(index)
+            await self._keep(index, self._ids[index])
         self._shown[index] = sending
+
+    async def _draft(self, sending: Sending) -> bool:
+        """Show a draft, which goes away: its receipt has no id, and says that something was shown."""
+        channel = self._channel
+        if not isinstance(channel, Drafts) or not await channel.draft(structs.replace(sending, key=f"{self._reply}.0")):
+            return False
+        if not self._is_drafted:
+            self._is_drafted = True
+            await self._keep(0, "")
+        return True
 
     def _wanted(self, texts: list[str]) -> list[Sending]:
         """The messages as they should stand, the buttons below the last."""
@@ -175,9 +184,9 @@ class Preview:
         await asyncio.sleep(self._pacing.wait(self._live.address))
         await asyncio.sleep(self._pacing.take(self._live.address))
 
-    async def _keep(self, index: int) -> None:
+    async def _keep(self, index: int, platform_id: str) -> None:
         """Store the receipt: without it the reply would be a second copy, so this is tried until it is done."""
-        receipt = PartReceipt(part=index, platform_id=self._ids[index], at=self._bus.clock(), final=False)
+        receipt = PartReceipt(part=index, platform_id=platform_id, at=self._bus.clock(), final=False)
         while True:
             try:
                 await self._bus.store.write(lambda connection: add_receipt(connection, self._reply, receipt))

@@ -135,6 +135,8 @@ class RunningTurn:
         """Find the turn's session, its history and, when it was cut off before, what it had heard and done."""
         self.session, self.past, entries, known = await self._bus.store.read(self._recall)
         self.facts = facts.shown(known)
+        if self.session is None and not self.message.direct:
+            await self._open()
         if entries:
             self.entries, self.journaled = entries, len(entries)
             await self._take_again(sum(isinstance(entry, Heard) for entry in entries) - 1)
@@ -142,6 +144,16 @@ class RunningTurn:
             if isinstance(entry, Stepped):
                 self._finish(as_step(entry))
         self._emitted = len(self.response)
+
+    async def _open(self) -> None:
+        """Begin the session now: what is only listened to may else begin another while this turn runs."""
+        opened: list[int] = []
+
+        def open_it(connection: Connection) -> None:
+            opened.append(memory.opened(connection, self._persona.name, self.address, self._bus.clock()))
+
+        await self._bus.commit(Hold(lease=self._lease), also=open_it)
+        self.session = opened[-1]
 
     async def _take_again(self, count: int) -> None:
         if count:

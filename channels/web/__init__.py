@@ -20,6 +20,7 @@ LIMITS = Limits(
     per_bot=10_000.0,
     burst=1_000,
     dedupes=True,
+    live=True,
     file_size=50_000_000,
     image_size=50_000_000,
 )

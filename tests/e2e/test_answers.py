@@ -65,7 +65,7 @@ async def test_a_program_posts_to_telegram_and_to_a_room_and_learns_the_platform
 async def test_ctrl_c_ends_the_hub_cleanly_while_a_turn_runs(
     hub: HubProcess, client: AsyncOpenAI, telegram: TelegramServer
 ) -> None:
-    telegram.say("slowly 30 this takes a while")
+    telegram.say("slowly 600 this takes a while")
     await telegram.wait_call("sendChatAction")
     assert await hub.stop() == 0
     await hub.start()

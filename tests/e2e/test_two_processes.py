@@ -157,19 +157,21 @@ async def test_a_turn_of_a_room_is_stopped_from_another_process(split: Split, st
     client = await programs(stack, a)
     async with client.http.stream("GET", "/api/v1/web/lobby/events") as events:
         lines = events.aiter_lines()
-        await client.post("/api/v1/web/lobby", {"text": "slowly 60 this takes a while"})
-        await line_with(lines, '"text":"this "')
+        await client.post("/api/v1/web/lobby", {"text": "slowly 600 this takes a while"})
+        await lines_with(lines, '"text":"this "')
         await client.post("/api/v1/web/lobby", {"text": "/stop"})
-        await line_with(lines, '"active":false')
+        await lines_with(lines, '"active":false', r'"text":"this \n\n(stopped)"')
 
 
-async def line_with(lines: AsyncIterator[str], text: str) -> str:
-    """The next line of a stream that holds a text."""
+async def lines_with(lines: AsyncIterator[str], *texts: str) -> None:
+    """Read a stream until each of the texts was in one of its lines, in any order."""
+    missing = set(texts)
     async with asyncio.timeout(PATIENCE):
         async for line in lines:
-            if text in line:
-                return line
-    raise AssertionError(f"the stream ended without {text}")
+            missing -= {text for text in missing if text in line}
+            if not missing:
+                return
+    raise AssertionError(f"the stream ended without {missing}")
 
 
 async def test_a_post_is_delivered_by_another_process_and_its_end_seen(

@@ -81,6 +81,22 @@ class EditingChat(Chat):
                 await self.changed.wait()
 
 
+class DraftingChat(EditingChat):
+    """A chat whose previews are drafts, as long as it shows any; they go away by themselves."""
+
+    def __init__(self, **limits: Any) -> None:
+        super().__init__(**limits)
+        self.drafts: list[str] = []
+        self.shows_drafts = True
+
+    async def draft(self, sending: Sending) -> bool:
+        assert isinstance(sending.part, Text)
+        if self.shows_drafts:
+            self.drafts.append(sending.part.text)
+            self.changed.set()
+        return self.shows_drafts
+
+
 class Writer:
     """A turn that is being answered."""
 
@@ -254,6 +270,54 @@ async def test_where_nothing_was_shown_there_is_nothing_to_end(engine: Engine) -
         await writer.end("(stopped)", closes=True)
         assert await engine.outcome(INBOX, REPLY) == ("delivered", None)
     assert chat.texts == []
+
+
+@pytest.mark.parametrize(("text", "left"), [("One\n\n(stopped)", ["One\n\n(stopped)"]), ("", [])])
+async def test_a_turn_that_showed_a_draft_ends_in_a_message(engine: Engine, text: str, left: list[str]) -> None:
+    chat = DraftingChat()
+    async with showing(engine, chat) as writer:
+        writer.write("One")
+        await chat.until(lambda: chat.drafts == ["One"])
+        chat.failures = [RateLimited("slow down", retry_after=0.0)] if text else []
+        await writer.end(text, closes=True)
+        assert await engine.outcome(INBOX, REPLY) == ("delivered", None)
+    assert chat.texts == left
+    receipts = await engine.store.read(lambda c: parts(c, REPLY))
+    assert [receipt.platform_id for receipt in receipts] == list(chat.standing)
+
+
+async def test_what_a_draft_showed_before_a_crash_is_not_lost(engine: Engine) -> None:
+    chat = DraftingChat()
+    async with showing(engine, chat) as writer:
+        writer.write("One")
+        await chat.until(lambda: bool(chat.drafts))
+    async with showing(engine, chat) as writer:
+        await writer.end("One\n\n(stopped)", closes=True)
+        assert await engine.outcome(INBOX, REPLY) == ("delivered", None)
+    assert chat.texts == ["One\n\n(stopped)"]
+
+
+async def test_where_drafts_end_a_message_grows(engine: Engine) -> None:
+    chat = DraftingChat()
+    async with showing(engine, chat) as writer:
+        writer.write("One ")
+        await chat.until(lambda: bool(chat.drafts))
+        chat.shows_drafts = False
+        writer.write("two ")
+        await chat.until(lambda: chat.texts == ["One two"])
+        writer.write("three.")
+        await writer.end()
+        assert await engine.outcome(INBOX, REPLY) == ("delivered", None)
+    assert chat.texts == ["One two three."]
+
+
+@pytest.mark.parametrize(("text", "left"), [("One\n\n(stopped)", ["One\n\n(stopped)"]), ("", [])])
+async def test_where_answers_are_seen_live_a_stopped_one_stays(engine: Engine, text: str, left: list[str]) -> None:
+    chat = EditingChat(live=True)
+    async with showing(engine, chat) as writer:
+        await writer.end(text, closes=True)
+        assert await engine.outcome(INBOX, REPLY) == ("delivered", None)
+    assert chat.texts == left
 
 
 async def test_after_a_crash_the_answer_takes_the_place_of_the_preview(engine: Engine) -> None:

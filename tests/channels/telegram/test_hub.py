@@ -114,11 +114,40 @@ def words(text: str) -> list[str]:
 
 async def test_the_stop_button_of_a_draft_stops_the_answer(tmp_path: Path, telegram: TelegramServer) -> None:
     async with HubProcess(tmp_path, config_of(telegram)):
-        telegram.say("slowly 30 one two three four")
+        telegram.say("slowly 600 one two three four")
         await telegram.wait_for(lambda: telegram.state.drafts)
         telegram.stop_draft()
         await telegram.wait_text("Stopped.")
-    assert not any("four" in message["text"] for message in telegram.sent())
+        await telegram.wait_text("one\n\n(stopped)")
+    assert len(telegram.sent()) == 2
+
+
+async def test_what_a_draft_showed_stays_after_a_stop(tmp_path: Path, telegram: TelegramServer) -> None:
+    async with HubProcess(tmp_path, config_of(telegram)):
+        telegram.say("slowly 600 one two three four")
+        await telegram.wait_for(lambda: telegram.state.drafts)
+        telegram.say("/stop")
+        await telegram.wait_text("one\n\n(stopped)")
+        await telegram.wait_text("Stopped.")
+    assert len(telegram.sent()) == 2
+
+
+async def test_where_the_bot_listens_it_knows_what_people_said_to_each_other(
+    tmp_path: Path, telegram: TelegramServer
+) -> None:
+    async with Upstream() as upstream:
+        config = config_of(telegram, groups="listen")
+        config["models"]["main"] = {"provider": "openai", "base_url": upstream.base_url, "model": "gpt"}
+        config["agents"]["assistant"]["model"] = "main"
+        async with HubProcess(tmp_path, config):
+            telegram.say("pizza?", GROUP, user=11)
+            telegram.say("rather soup", GROUP, user=12)
+            telegram.say("what do they want?", GROUP, user=13, mention=True)
+            await telegram.wait_sent(GROUP)
+        [request] = upstream.requests
+    said = [message["content"] for message in request.body["messages"] if message["role"] == "user"]
+    assert [line.partition(": ")[2] for line in said] == ["pizza?", "rather soup", "what do they want?"]
+    assert len({line.partition(": ")[0] for line in said}) == 3
 
 
 async def test_an_album_with_a_caption_is_one_turn_and_its_files_are_kept(
