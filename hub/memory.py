@@ -174,6 +174,7 @@ def journal(connection: Connection, turn: str) -> tuple[int | None, list[Entry]]
 def summary(connection: Connection, session: int) -> tuple[float, int]:
     """When a session began (Unix seconds) and how many turns it has had; what was only listened to is none."""
     started_at = connection.execute(select(sessions.c.started_at).where(sessions.c.id == session)).scalar_one()
+    # Each has two entries at least: what it heard, and how it ended.
     turns = connection.execute(
         select(func.count()).where(
             entries.c.session == session, entries.c.ordinal == 1, entries.c.turn != summaries(session)
