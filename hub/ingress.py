@@ -17,6 +17,7 @@ from hub.errors import InboxFull, NotFound
 from hub.message import Address, Message, agent_inbox, news_of, reply_id
 from hub.posts import publish
 from hub.store import Connection
+from hub.view import overheard
 
 log = structlog.get_logger()
 FULL_EVERY = 600.0
@@ -128,10 +129,10 @@ class Ingress:
 
     async def _listen(self, message: Message, agent: str) -> None:
         """Remember what is said to others, for when somebody speaks to the agent."""
-        now = self._bus.clock()
+        heard, now = overheard(message), self._bus.clock()
         await self._bus.commit(
             aside(message, agent, "silent", "listen"),
-            also=lambda connection: memory.overhear(connection, agent, message, now),
+            also=lambda connection: memory.overhear(connection, agent, message, heard, now),
         )
 
     def _used_up(self, message: Message) -> str | None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.agent import Found, Step
-from hub.message import Address, File, Message, Value, described
+from hub.message import Address, File, Message, Value
 from hub.model import ToolCall, Usage
 from hub.store import search
 from hub.store.tables import conversations, entries, places, sessions
@@ -93,11 +93,9 @@ def opened(connection: Connection, agent: str, address: Address, now: float) -> 
     return connection.execute(_CURRENT, {"agent_": agent, "address_": str(address)}).scalar_one()
 
 
-def overhear(connection: Connection, agent: str, message: Message, now: float) -> None:
+def overhear(connection: Connection, agent: str, message: Message, heard: Heard, now: float) -> None:
     """Remember what was said in a group, though not to the agent; it is no turn."""
-    session = opened(connection, agent, message.address, now)
-    heard = Heard(text=described(message), author=message.author.name, sender=message.sender)
-    append(connection, session, message.id, 0, [heard], now)
+    append(connection, opened(connection, agent, message.address, now), message.id, 0, [heard], now)
 
 
 def current_session(connection: Connection, agent: str, address: Address) -> int | None:

@@ -12,7 +12,7 @@ from msgspec import structs
 from hub import tokens
 from hub.agent import Room
 from hub.memory import Entry, Heard, Said, Stepped, Summary
-from hub.message import File
+from hub.message import File, Message, described
 
 SHORT = 500
 """Characters that are left of a tool result for which there is no room."""
@@ -184,6 +184,12 @@ def newest_images(past: Past, own: Sequence[Entry], most: int) -> list[File]:
 
 def _files(entries: Iterable[Entry], which: Callable[[File], bool]) -> list[File]:
     return [file for entry in entries if isinstance(entry, Heard) for file in entry.files if which(file)]
+
+
+def overheard(message: Message) -> Heard:
+    """A message that was only listened to, as it is remembered: of its files there are notes."""
+    text = "\n\n".join(piece for piece in (described(message), *map(note, message.files)) if piece)
+    return Heard(text=text, author=message.author.name, sender=message.sender)
 
 
 def note(file: File) -> str:

@@ -130,7 +130,7 @@ async def test_files_are_only_noted(engine: Engine) -> None:
     await door(engine).accept(asked("m2", "nice?"))
     async with running(worker(engine, seen), engine):
         assert await engine.outcome(BOT, "m2") == ("answered", None)
-    assert seen.views[0][0] == ("user", "Ann: look\n\n[menu.png, image/png, 3 bytes]")
+    assert seen.views[0][0] == ("user", "Ann: look\n\n[image menu.png]")
 
 
 async def test_what_is_said_at_the_same_moment_is_in_one_session(every_engine: Engine) -> None:
