@@ -20,12 +20,13 @@ from hub.errors import (
     Unreachable,
 )
 
+NO_PERMISSION = 50013
 GONE = {
     10003: "the channel does not exist (any more)",
     10004: "the server does not exist (any more)",
     50001: "the bot does not see this channel",
     50007: "this person takes no direct messages from the bot",
-    50013: "the bot may not write there",
+    NO_PERMISSION: "the bot may not write there",
     50083: "the thread is closed",
     50278: "this person shares no server with the bot",
 }
@@ -60,7 +61,7 @@ def _wait(channel: str, seconds: float) -> RateLimited:
 def _token_refused(channel: str) -> ChannelRefused:
     return ChannelRefused(
         f"Discord refuses the token of channel '{channel}': make a new one in the developer portal (your application, "
-        "Bot, Reset Token) and set it."
+        "Bot, Reset Token), set it and start the hub again."
     )
 
 

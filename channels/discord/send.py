@@ -10,11 +10,12 @@ import discord
 from discord.ui import Button as Pressable
 from discord.ui import View
 
-from channels.discord.errors import DEAD_TOKEN, NO_HISTORY, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK
+from channels.discord.errors import DEAD_TOKEN, NO_HISTORY, NO_PERMISSION, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK
 from channels.discord.memory import Deferred, Memory
 from channels.discord.read import LABELLED
 from channels.discord.render import render
 from hub.channel import Sending
+from hub.errors import MessageRefused
 from hub.message import Address, Button, Buttons, Text
 from hub.text import size
 
@@ -42,6 +43,9 @@ async def send(speaker: discord.Client, memory: Memory, sending: Sending) -> str
     try:
         return await _post(place, sending, reference)
     except discord.HTTPException as error:
+        if error.code == NO_PERMISSION and not isinstance(sending.part, Text):
+            # Perhaps only files are forbidden: that must not end the whole chat.
+            raise MessageRefused("Discord refuses: the bot may not send files there.") from None
         if error.code != NO_HISTORY or not reference:
             raise
     return await _post(place, sending, {})

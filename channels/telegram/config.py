@@ -47,3 +47,5 @@ class Telegram(ChannelSettings):
             yield "webhook_secret", "may hold 1 to 256 of the characters A-Z a-z 0-9 _ - (a rule of Telegram's)"
         if not self.public_url:
             yield "public_url", f"{MISSING}; Telegram must reach this hub there"
+        elif not self.base_url and not self.public_url.startswith("https://"):
+            yield "public_url", "must start with https://: Telegram pushes to no other address"

@@ -64,7 +64,8 @@ def _refusal(channel: str, error: TelegramAPIError | TokenValidationError) -> Ch
             return ChatMoved(f"The group is a supergroup now, with another id: {to}.", to=to)
         case TelegramUnauthorizedError() | TelegramNotFound() | TokenValidationError():
             return ChannelRefused(
-                f"Telegram refuses the token of channel '{channel}': create a new one with @BotFather and set it."
+                f"Telegram refuses the token of channel '{channel}': create a new one with @BotFather, "
+                "set it and start the hub again."
             )
         case TelegramConflictError():
             return _conflict(channel, error)

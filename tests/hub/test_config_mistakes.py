@@ -234,6 +234,11 @@ MISTAKES = [
         "config.yaml:3: channels.t.webhook_secret: is missing; mode webhook takes nothing that is not signed with it",
     ),
     (
+        AGENT
+        + "channels: {t: {kind: telegram, token: '1:a', mode: webhook, webhook_secret: s, public_url: 'http://h'}}",
+        "config.yaml:3: channels.t.public_url: must start with https://: Telegram pushes to no other address",
+    ),
+    (
         AGENT + "channels: {t: {enabled: false, kind: telegram, tokn: x}}",
         "config.yaml:3: channels.t.tokn: unknown key; did you mean 'token'?",
     ),

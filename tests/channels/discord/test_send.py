@@ -99,6 +99,15 @@ class TestSending:
         [message] = server.sent()
         assert [file["filename"] for file in message["attachments"]] == ["chart2.png"]
 
+    async def test_where_the_bot_may_not_attach_files_only_the_file_is_refused(
+        self, server: DiscordServer, channel: Channel
+    ) -> None:
+        server.forbid("attach")
+        with pytest.raises(MessageRefused, match="may not send files there"):
+            await channel.send(file_to(HERE, "chart.png", "image/png", b"pixels"))
+        await channel.send(to(HERE, "text all the same"))
+        assert [message["content"] for message in server.sent()] == ["text all the same"]
+
     async def test_typing_is_one_call(self, server: DiscordServer, channel: Channel) -> None:
         await channel.typing(HERE)
         assert len(server.called("trigger_typing")) == 1

@@ -83,7 +83,8 @@ class TestConnecting:
         with pytest.raises(ChannelRefused) as caught:
             await channel.listen(hub)
         assert str(caught.value) == (
-            "Telegram refuses the token of channel 'support': create a new one with @BotFather and set it."
+            "Telegram refuses the token of channel 'support': create a new one with @BotFather, set it and "
+            "start the hub again."
         )
 
     async def test_a_token_revoked_while_listening_ends_it(
