@@ -71,6 +71,28 @@ class Mcp(Closed):
         return self
 
 
+class Route(Closed):
+    """What is said here goes to the agent; every key that is given has to fit."""
+
+    channel: str | None = None
+    chat_id: str | None = None
+    thread_id: str | None = None
+    sender: str | None = None
+    command: str | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Route:
+        if not self.model_fields_set:
+            raise ValueError("must say what goes to the agent: channel, chat_id, thread_id, sender or command")
+        if self.channel is None and (self.chat_id or self.thread_id or self.sender):
+            raise ValueError("needs 'channel' beside chat_id, thread_id or sender: ids mean something in one only")
+        if self.thread_id is not None and self.chat_id is None:
+            raise ValueError("needs 'chat_id' beside thread_id")
+        if self.command is not None and not re.fullmatch(r"[a-z0-9_]{1,32}", self.command):
+            raise ValueError("has a command that is not a word of a-z 0-9 _, written without the slash")
+        return self
+
+
 class AgentSettings(Closed):
     """One agent of config.yaml."""
 
@@ -103,7 +125,8 @@ class AgentSettings(Closed):
     show_tools: bool = False
     limits: Limits = Limits()
     context: Context = Context()
-    routes: dict[str, Any] = {}
+    routes: tuple[Route, ...] = ()
+    """What goes to it, whoever else would answer there."""
     month_quota: Decimal | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")

@@ -84,6 +84,7 @@ class Commands(Closed):
     new: Named = "everyone"
     stop: Named = "everyone"
     status: Named = "everyone"
+    agent: Named = "everyone"
     memory: Named = "everyone"
     help: Named = "everyone"
     pair: Named = "everyone"

@@ -41,6 +41,7 @@ from hub.compaction import INBOX as COMPACTION
 from hub.compaction import Compactor
 from hub.completions import Completions, Target
 from hub.config import AgentSettings, Config
+from hub.config.routes import routing
 from hub.errors import StoreUnavailable
 from hub.files import FileStore
 from hub.ingress import Ingress
@@ -87,7 +88,7 @@ class Engine:
         )
         self.posts = Posts(self.bus, self.channels)
         self.asks = Asks(self.bus, timeout=config.api.turn_timeout)
-        self.ingress = Ingress(self.bus, {name: _rules(channel) for name, channel in enabled.items()})
+        self.ingress = Ingress(self.bus, {name: _rules(each) for name, each in enabled.items()}, routing(config))
         self.models = {name: make_model(model) for name, model in config.models.items() if model.enabled}
         self.agents = {name: agent for name, agent in config.agents.items() if agent.enabled}
         self.completions = Completions(

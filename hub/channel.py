@@ -16,11 +16,14 @@ COMMANDS: Mapping[str, str] = {
     "new": "Start a new conversation",
     "stop": "Stop the answer that is being written",
     "status": "Show what the bot is doing",
+    "agent": "Show who may answer here; with a name, let that agent do it",
     "memory": "Show what the bot remembers here; with “forget” and a number it forgets one",
     "help": "Show what the bot can do",
     "pair": "Show how to be let in",
 }
 """What people may tell the hub itself, as `/new`, with the words for a platform's menu."""
+RESERVED = {*COMMANDS, "start", "ask"}
+"""Words that mean something already: the commands, what Telegram says for people, what Discord's menu has."""
 
 
 class Limits(Value, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What is known of chats: which cannot be written to any more, and which have another id now. All units."""
+"""What is known of chats: which agent they chose, which are gone, and which have another id now. All units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, literal, or_,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.message import Address
-from hub.store.tables import conversations, facts, gone, places, schedules, sessions
+from hub.store.tables import choices, conversations, facts, gone, messages, places, schedules, sessions
 
 
 def mark_gone(connection: Connection, channel: str, chat_id: str, why: str, now: float) -> None:
@@ -21,6 +21,25 @@ def mark_gone(connection: Connection, channel: str, chat_id: str, why: str, now:
 def gone_because(connection: Connection, channel: str, chat_id: str) -> str | None:
     """Why nothing can be sent to this chat; None where it can."""
     return connection.execute(_WHY, {"channel_": channel, "chat_": chat_id}).scalar()
+
+
+def chosen(connection: Connection, address: Address) -> str | None:
+    """The agent that was chosen for a conversation, if any was."""
+    return connection.execute(_CHOSEN, {"address_": str(address)}).scalar()
+
+
+def choose(connection: Connection, address: Address, agent: str | None) -> None:
+    """Let an agent answer a conversation from now on; None takes the choice back."""
+    connection.execute(delete(choices).where(choices.c.address == str(address)))
+    if agent is not None:
+        insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        row = {"address": str(address), "agent": agent}
+        connection.execute(insert(choices).values(row).on_conflict_do_update(index_elements=["address"], set_=row))
+
+
+def is_heard(connection: Connection, message: str) -> bool:
+    """Whether an agent, any of them, has been given a message of this id."""
+    return connection.execute(_HEARD, {"message_": message}).first() is not None
 
 
 def known(connection: Connection, channel: str, most: int = 200) -> list[str]:
@@ -37,9 +56,9 @@ def came_back(connection: Connection, channel: str, chat_id: str) -> None:
 
 
 def move(connection: Connection, channel: str, chat_id: str, to: str) -> None:
-    """Let what belongs to a chat go on under its new id; a conversation that is there stays as it is."""
+    """Let what belongs to a chat go on under its new id; a conversation or choice that is there stays as it is."""
     old, new = f"{channel}:{chat_id}", f"{channel}:{to}"
-    for table in (sessions, conversations, schedules):
+    for table in (sessions, conversations, choices, schedules):
         connection.execute(_rekey(table, old, new))
     connection.execute(update(places).where(places.c.chat == old).values(chat=new))
     connection.execute(update(facts).where(facts.c.owner == f"chat:{old}").values(owner=f"chat:{new}"))
@@ -49,11 +68,17 @@ def _rekey(table: Table, old: str, new: str) -> Any:
     here = or_(table.c.address == old, table.c.address.startswith(f"{old}:", autoescape=True))
     moved = literal(new) + func.substr(table.c.address, len(old) + 1)
     statement = update(table).where(here).values(address=moved)
-    if table is conversations:
-        there = conversations.alias()
-        taken = select(there.c.id).where(there.c.agent == table.c.agent, there.c.address == moved).exists()
-        statement = statement.where(~taken)
+    if table in (conversations, choices):
+        there = table.alias()
+        taken = select(there.c.agent).where(there.c.address == moved)
+        if table is conversations:
+            taken = taken.where(there.c.agent == table.c.agent)
+        statement = statement.where(~taken.exists())
     return statement
 
 
+_CHOSEN = select(choices.c.agent).where(choices.c.address == bindparam("address_"))
+_HEARD = select(messages.c.seq).where(
+    messages.c.mid == bindparam("message_"), messages.c.inbox.startswith("agent:", autoescape=True)
+)
 _WHY = select(gone.c.why).where(gone.c.channel == bindparam("channel_"), gone.c.chat_id == bindparam("chat_"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from hub import access, facts, memory
+from hub import access, chats, facts, memory
 from hub.access import Rules
 from hub.agent import Fact
 from hub.bus import Bus, Operation, Outcome, Publish, Stop
@@ -16,10 +16,11 @@ from hub.channel import COMMANDS
 from hub.facts import place_of
 from hub.message import Author, Delivery, Message, Text, agent_inbox, reply_id
 from hub.posts import publish
+from hub.routing import DEFAULT, Routing, route
 from hub.store import Connection
 
 COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*\S))?\s*$", re.IGNORECASE | re.DOTALL)
-WITH_WORDS = ("memory",)
+WITH_WORDS = ("memory", "agent")
 """Commands that words may follow; with words behind it, any other is a message for the agent."""
 ALSO = {"start": "help"}
 """Other words for commands: `/start` is what Telegram says for people who open a bot."""
@@ -70,12 +71,14 @@ def named(text: str) -> str | None:
 class Commands:
     """The commands of a chat with an agent."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, routing: Routing) -> None:
         self._bus = bus
+        self._routing = routing
         self._known: dict[str, Callable[[Order], Awaitable[Effect]]] = {
             "new": self._new,
             "stop": self._stop,
             "status": self._status,
+            "agent": self._agent,
             "memory": self._memory,
             "help": self._help,
             "pair": self._pair,
@@ -139,10 +142,23 @@ class Commands:
         )
 
     async def _stop(self, order: Order) -> Effect:
-        inbox, lane = agent_inbox(order.agent), str(order.message.address)
-        waiting = await self._bus.waiting(inbox, lane)
-        text = "Stopped." if waiting else "Nothing is running."
-        return Effect(text=text, operations=(Stop(inbox=inbox, lane=lane),))
+        """Stop every agent in this conversation: who says it does not ask whose answer is being written."""
+        lane = str(order.message.address)
+        inboxes = [agent_inbox(name) for name in {order.agent, *self._routing.agents}]
+        waiting = [await self._bus.waiting(inbox, lane) for inbox in inboxes]
+        text = "Stopped." if any(waiting) else "Nothing is running."
+        return Effect(text=text, operations=tuple(Stop(inbox=inbox, lane=lane) for inbox in inboxes))
+
+    async def _agent(self, order: Order) -> Effect:
+        asked, address, message = order.rest.lower(), order.message.address, order.message
+        if not asked:
+            return Effect(text=_choices(self._routing.public, order.agent))
+        if asked == DEFAULT:
+            agent, _ = route(self._routing, order.rules, message)
+            return Effect(text=f"{agent} answers here again.", also=lambda c: chats.choose(c, address, None))
+        if asked not in self._routing.public:
+            return Effect(text=f"There is no such agent. {_choices(self._routing.public, order.agent)}")
+        return Effect(text=f"{asked} answers here from now on.", also=lambda c: chats.choose(c, address, asked))
 
     async def _memory(self, order: Order) -> Effect:
         place = place_of(order.message, order.agent)
@@ -186,6 +202,11 @@ def _about(turns: int | None, waiting: int) -> str:
     if not turns and waiting:
         return "the first turn of this session is under way"
     return f"{turns} {'turn' if turns == 1 else 'turns'} in this session"
+
+
+def _choices(names: Sequence[str], agent: str) -> str:
+    lines = (f"/agent {name}" for name in (*names, DEFAULT))
+    return "\n".join([f"{agent} answers here. You may choose:", "", *lines])
 
 
 def _listed(seen: Sequence[Fact]) -> str:

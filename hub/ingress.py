@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 import msgspec
 import structlog
@@ -16,6 +17,7 @@ from hub.commands import FOR_STRANGERS, Commands, Order, answer_to, aside, named
 from hub.errors import InboxFull, NotFound
 from hub.message import Address, Message, agent_inbox, news_of, reply_id
 from hub.posts import publish
+from hub.routing import Routing, route
 from hub.store import Connection
 from hub.view import overheard
 
@@ -53,13 +55,24 @@ class Loops:
         return True
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What the store knows of a message that comes in."""
+
+    paired: bool
+    heard: bool
+    """It came before. Without asking, it might be new to the agent that its chat chose meanwhile."""
+    chosen: str | None
+
+
 class Ingress:
     """Takes what people say in channels."""
 
-    def __init__(self, bus: Bus, rules: Mapping[str, Rules]) -> None:
+    def __init__(self, bus: Bus, rules: Mapping[str, Rules], routing: Routing | None = None) -> None:
         self._bus = bus
         self._rules = rules
-        self._commands = Commands(bus)
+        self._routing = routing or Routing()
+        self._commands = Commands(bus, self._routing)
         self._loops = Loops()
         self._caps = {name: Caps(rule.per_minute, rule.per_day) for name, rule in rules.items()}
 
@@ -72,10 +85,13 @@ class Ingress:
         rules = self._rules.get(message.address.channel)
         if rules is None:
             raise NotFound(f"The channel '{message.address.channel}' is not enabled.", code="unknown_channel")
-        paired = await self._known(message)
-        agent = rules.agent_for(message)
+        known = await self._known(message)
+        if known.heard:
+            log.debug("heard before", id=message.id, address=str(message.address))
+            return
+        agent, message = route(self._routing, rules, message, known.chosen)
         try:
-            await self._take(message, rules, agent, paired)
+            await self._take(message, rules, agent, known.paired)
         except InboxFull as full:
             if tell_full:
                 raise
@@ -93,18 +109,22 @@ class Ingress:
         paired = await self._bus.store.read(is_paired)
         return access.decide(rules, message, paired) in ("answer", "listen")
 
-    async def _known(self, message: Message) -> bool:
-        """Whether the sender is paired; a chat that speaks can be written to again."""
+    async def _known(self, message: Message) -> _Known:
+        """What the store knows of a message and its chat; a chat that speaks can be written to again."""
         place = (message.address.channel, message.address.chat_id)
 
-        def read(connection: Connection) -> tuple[bool, str | None]:
-            paired = access.is_paired(connection, message.address.channel, message.author.id)
-            return paired, chats.gone_because(connection, *place)
+        def read(connection: Connection) -> tuple[_Known, str | None]:
+            known = _Known(
+                paired=access.is_paired(connection, message.address.channel, message.author.id),
+                heard=chats.is_heard(connection, message.id),
+                chosen=chats.chosen(connection, message.address),
+            )
+            return known, chats.gone_because(connection, *place)
 
-        paired, gone = await self._bus.store.read(read)
+        known, gone = await self._bus.store.read(read)
         if gone is not None:
             await self._bus.store.write(lambda connection: chats.came_back(connection, *place))
-        return paired
+        return known
 
     async def _take(self, message: Message, rules: Rules, agent: str, paired: bool) -> None:
         verdict = access.decide(rules, message, paired)

@@ -20,9 +20,10 @@ MARK = re.compile(
 ASK = "ask"
 ASK_OPTION = "text"
 OPTIONS: dict[str, dict[str, Any]] = {
+    "agent": {"type": 3, "name": "name", "description": "Who shall answer; “default” takes it back"},
     "memory": {"type": 4, "name": "forget", "description": "The number of what to forget", "min_value": 1},
 }
-"""What may follow a command: it is said as `/memory forget 2`."""
+"""What may follow a command: a number is said as `/memory forget 2`, a text as `/agent sales`."""
 
 
 def read(said: discord.Message, channel: str, me: discord.ClientUser, *, direct: bool, bots: bool) -> Message | None:
@@ -173,9 +174,14 @@ def _command(data: dict[str, Any]) -> str | None:
     name = data.get("name")
     options = cast(list[dict[str, Any]], data.get("options") or [])
     if name in COMMANDS:
-        return " ".join([f"/{name}", *(f"{option['name']} {option['value']}" for option in options)])
+        return " ".join([f"/{name}", *map(_said, options)])
     typed = next((option.get("value") for option in options if option.get("name") == ASK_OPTION), None)
     return str(typed or "") if name == ASK else None
+
+
+def _said(option: dict[str, Any]) -> str:
+    value = option["value"]
+    return value if isinstance(value, str) else f"{option['name']} {value}"
 
 
 def _pressed(asked: discord.Interaction[Any], data: dict[str, Any]) -> str | None:

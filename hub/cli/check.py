@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -12,6 +13,7 @@ from hub.cli import notyet
 from hub.cli.call import Call
 from hub.cli.output import table, tell
 from hub.config import Config, load
+from hub.config.routes import routing
 
 
 def run(call: Call) -> None:
@@ -44,6 +46,10 @@ def _data(config: Config, warnings: list[str]) -> dict[str, object]:
             }
             for name, agent in config.agents.items()
         ],
+        "routes": [
+            {key: value for key, value in asdict(one).items() if value is not None} for one in routing(config).routes
+        ],
+        "public": routing(config).public,
         "models": [
             {"name": name, "provider": model.provider, "model": model.model, "enabled": model.enabled}
             for name, model in config.models.items()
@@ -55,6 +61,8 @@ def _shown(call: Call, config: Config, warnings: list[str]) -> list[RenderableTy
     shown: list[RenderableType] = [Text.assemble((str(call.path), "bold"), " is in order", style="green"), ""]
     for title, part in (("channels", _channels(config)), ("agents", _agents(config)), ("models", _models(config))):
         shown += [part, ""] if part.row_count else [Text(f"no {title}", style="yellow"), ""]
+    if (routes := _routes(config)).row_count:
+        shown += [routes, ""]
     shown.append(_places(config))
     if hints := _hints(config):
         shown += ["", *(Text.assemble(("· ", "bold cyan"), hint) for hint in hints)]
@@ -90,6 +98,18 @@ def _agents(config: Config) -> Table:
     return made
 
 
+def _routes(config: Config) -> Table:
+    made = table("route", "channel", "chat", "thread", "sender", "command", "to")
+    for number, one in enumerate(routing(config).routes, 1):
+        places = (one.channel, one.chat_id, one.thread_id, one.sender)
+        made.add_row(str(number), *(place or "any" for place in places), one.command and f"/{one.command}", one.agent)
+    for channel, settings in config.channels.items():
+        for chat_id, chat in settings.chats.items() if settings.enabled else ():
+            if chat.agent:
+                made.add_row("chat", channel, chat_id, "any", "any", "", chat.agent)
+    return made
+
+
 def _models(config: Config) -> Table:
     made = table("model", "provider", "called", "at", "state")
     for name, model in config.models.items():
@@ -103,6 +123,7 @@ def _places(config: Config) -> Table:
     made.add_column(style="bold")
     made.add_row("store", Text(without_password(config.store_url), overflow="fold"))
     made.add_row("signals", Text(without_password(config.signals_url), overflow="fold"))
+    made.add_row("/agent", ", ".join(routing(config).public) or "nobody")
     made.add_row("roles", ", ".join(config.roles))
     made.add_row("listens", _listens(config))
     return made

@@ -11,9 +11,8 @@ Entry = TypeVar("Entry", ModelSettings, AgentSettings, ChannelSettings)
 
 AGENTS = {
     "id": "assistants cannot be called by it",
-    "public": "every key may use the agent",
+    "public": "every key may use the agent; it is only left out of /agent",
     "show_tools": "its tool calls are not shown",
-    "routes": "every message goes to the agent itself",
     "month_quota": "nothing limits what it spends",
 }
 MODELS = {

@@ -10,6 +10,7 @@ from agents import tools
 from agents.config import AgentSettings
 from agents.models.config import ModelSettings
 from channels.config import ChannelSettings
+from hub.channel import RESERVED
 from hub.config.entries import Entries, Name
 from hub.config.problems import Problem, guess
 from hub.config.settings import Config
@@ -29,6 +30,7 @@ def check_names(
         if agent.enabled:
             yield from _models_of(entries, models, name, agent)
             yield from _tools_of(name, agent)
+            yield from _routes_of(entries, name, agent)
             if agent.mcp and find_spec("mcp") is None:
                 yield Problem(("agents", name, "mcp"), 'needs what is not installed: pip install "bothub[mcp]"')
     for name, channel in channels.items():
@@ -63,6 +65,16 @@ def _tools_of(name: str, agent: AgentSettings) -> Iterator[Problem]:
     wrong += [f"more than one tool is called '{twice}'" for twice in sorted(set(called)) if called.count(twice) > 1]
     if wrong:
         yield Problem(("agents", name, "tools"), "; ".join(wrong))
+
+
+def _routes_of(entries: Entries, name: str, agent: AgentSettings) -> Iterator[Problem]:
+    channels = entries.written["channels"]
+    for number, route in enumerate(agent.routes):
+        key = ("agents", name, "routes", str(number))
+        if route.channel is not None and route.channel not in channels:
+            yield Problem((*key, "channel"), f"there is no channel '{route.channel}'; {guess(route.channel, channels)}")
+        if route.command in RESERVED:
+            yield Problem((*key, "command"), f"/{route.command} is a command of the hub; choose another word")
 
 
 def _agents_of(entries: Entries, name: str, channel: ChannelSettings) -> Iterator[Problem]:

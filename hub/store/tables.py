@@ -106,6 +106,13 @@ health = Table(
     Column("reconnects", Integer, nullable=False),
 )
 
+choices = Table(
+    "choices",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+)
+
 gone = Table(
     "gone",
     metadata,

@@ -81,7 +81,7 @@ agents:
      system_prompt: hi, params: {top_p: 0.5}, temperature: 0.2, max_tokens: 9, tools: [message],
      mcp: {files: {command: npx, args: [x], env: {TOKEN: s3cret}}}, history: client, posts_to: ["*", "web:*", "tg:1:2"],
      busy: steer, debounce: 1.5, show_tools: true, limits: {steps: 3, seconds: 4, tokens: 5}, context: {budget: 1000},
-     routes: {}, month_quota: 1.1}
+     routes: [{command: sell}], month_quota: 1.1}
 """,
     ).agents["a"]
     assert agent.params == {"top_p": 0.5, "temperature": 0.2, "max_tokens": 9}
@@ -127,11 +127,12 @@ channels:
         "new": {"7", "x"},
         "stop": "off",
         "status": "allowlist",
+        "agent": "everyone",
         "memory": "everyone",
         "help": "off",
         "pair": "everyone",
     }
-    assert [*telegram.commands.menu()] == ["new", "status", "memory", "pair"]
+    assert [*telegram.commands.menu()] == ["new", "status", "agent", "memory", "pair"]
     assert telegram.chats["-100"].agent == "assistant"
     assert (telegram.rate.per_minute, telegram.public_url, telegram.base_url) == (1, "https://h", "http://b")
     assert (read.channels["w"].direct, read.channels["w"].groups) == ("open", "open")

@@ -76,6 +76,22 @@ MISTAKES = [
         "data_dir: ${A:-b}",
         "config.yaml:1: data_dir: '${A:-b}' does not name an environment variable; '$${' is a plain '${'",
     ),
+    *(
+        (
+            MODEL + f"agents:\n  a:\n    model: demo\n    routes:\n    - channel: web\n    - {route}\n"
+            "channels: {web: {kind: web}}",
+            f"config.yaml:7: agents.a.routes.1{problem}",
+        )
+        for route, problem in [
+            ("{channel: wbe}", ".channel: there is no channel 'wbe'; did you mean 'web'?"),
+            ("{chanel: web}", ".chanel: unknown key; did you mean 'channel'?"),
+            ("{}", ": must say what goes to the agent: channel, chat_id, thread_id, sender or command"),
+            ("{sender: 7}", ": needs 'channel' beside chat_id, thread_id or sender: ids mean something in one only"),
+            ("{channel: web, thread_id: 7}", ": needs 'chat_id' beside thread_id"),
+            ("{command: /sell}", ": has a command that is not a word of a-z 0-9 _, written without the slash"),
+            ("{command: new}", ".command: /new is a command of the hub; choose another word"),
+        ]
+    ),
     # YAML itself
     ("a: 1\n b: 2", "config.yaml:2:3: is not YAML: mapping values are not allowed here"),
     (

@@ -101,7 +101,7 @@ async def test_a_command_may_be_for_some_people_only(engine: Engine) -> None:
         "You may not use /stop here.",
     ]
     [help_] = [text for text in texts if text.startswith("/")]
-    assert [line.split(":")[0] for line in help_.splitlines()] == ["/status", "/memory", "/help", "/pair"]
+    assert [line.split(":")[0] for line in help_.splitlines()] == ["/status", "/agent", "/memory", "/help", "/pair"]
 
 
 async def test_a_command_that_is_off_is_a_word_for_the_agent(engine: Engine) -> None:

@@ -19,7 +19,7 @@ from tests.channels.discord.given import at, channel_of, hearing
 from tests.contracts.channel import Hub, listening, to
 from tests.platforms.discord import ANNA, BORIS, GENERAL, THREAD, DiscordServer
 
-COMMANDS = ["ask", "help", "memory", "new", "pair", "status", "stop"]
+COMMANDS = ["agent", "ask", "help", "memory", "new", "pair", "status", "stop"]
 
 NOT_TAKEN: list[Callable[[DiscordServer], object]] = [
     lambda server: server.fail("interaction_callback", 404, 10062, "Unknown interaction"),
@@ -63,7 +63,14 @@ class TestCommands:
     async def test_those_that_are_off_are_not_offered(self, server: DiscordServer) -> None:
         async with hearing(channel_of(server, commands={"new": "off", "stop": ["7"], "pair": False})):
             await server.wait_for(lambda: server.commands)
-        assert sorted(command["name"] for command in server.commands) == ["ask", "help", "memory", "status", "stop"]
+        assert sorted(command["name"] for command in server.commands) == [
+            "agent",
+            "ask",
+            "help",
+            "memory",
+            "status",
+            "stop",
+        ]
 
     async def test_they_are_not_offered_where_config_says_so(self, server: DiscordServer) -> None:
         async with hearing(channel_of(server, commands=False)) as hub:
@@ -93,7 +100,7 @@ class TestCommands:
         assert sent == used.responses[0]["id"]
         assert server.called("create_message") == []
 
-    @pytest.mark.parametrize("name", ["new", "stop", "status", "memory", "help", "pair"])
+    @pytest.mark.parametrize("name", ["new", "stop", "status", "agent", "memory", "help", "pair"])
     async def test_the_others_are_said_as_one_would_type_them(
         self, server: DiscordServer, heard: Hub, name: str
     ) -> None:
@@ -104,8 +111,9 @@ class TestCommands:
 
     async def test_an_option_follows_its_command(self, server: DiscordServer, heard: Hub) -> None:
         server.slash("memory", {"forget": 2})
-        [message] = await heard.heard()
-        assert message.text == "/memory forget 2"
+        server.slash("agent", {"name": "sales"})
+        first, second = await heard.heard(2)
+        assert (first.text, second.text) == ("/memory forget 2", "/agent sales")
 
     async def test_it_is_deferred_at_once_also_while_the_hub_cannot_store(
         self, server: DiscordServer, heard: Hub

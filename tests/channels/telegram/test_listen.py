@@ -35,6 +35,7 @@ class TestConnecting:
                 "new",
                 "stop",
                 "status",
+                "agent",
                 "memory",
                 "help",
                 "pair",
@@ -43,7 +44,13 @@ class TestConnecting:
     async def test_the_menu_leaves_out_what_is_off(self, server: TelegramServer, hub: Hub) -> None:
         channel = channel_of(server, commands={"new": [123], "status": "off", "help": "off"})
         async with listening(channel, hub):
-            assert [command["command"] for command in server.state.commands] == ["new", "stop", "memory", "pair"]
+            assert [command["command"] for command in server.state.commands] == [
+                "new",
+                "stop",
+                "agent",
+                "memory",
+                "pair",
+            ]
         await channel.close()
 
     async def test_no_menu_where_commands_are_off(self, server: TelegramServer, hub: Hub) -> None:

@@ -50,6 +50,35 @@ def test_json_tells_what_the_tables_tell(bothub: Bothub) -> None:
     assert answer["channels"][1] == {"name": "support", "kind": "telegram", "agent": "assistant", "enabled": False}
 
 
+def test_who_answers_what_is_a_table_in_the_order_in_which_it_is_decided(bothub: Bothub) -> None:
+    route = {"channel": "web", "chat_id": "lobby", "sender": 7}
+    agents = {
+        **CONFIG["agents"],
+        "off": {"enabled": False, "model": "demo", "routes": [{"command": "off"}]},
+        "sales": {"model": "demo", "public": False, "routes": [route, {"command": "buy"}]},
+    }
+    channels = {
+        **CONFIG["channels"],
+        "web": {"kind": "web", "agent": "assistant", "chats": {"hall": {"agent": "sales"}}},
+    }
+    bothub.configure({**CONFIG, "agents": agents, "channels": channels})
+    answer = bothub.json("check")
+    assert answer["routes"] == [
+        {"agent": "sales", "channel": "web", "chat_id": "lobby", "sender": "7"},
+        {"agent": "sales", "command": "buy"},
+    ]
+    assert answer["public"] == ["assistant"]
+    lines = [line.split() for line in bothub("check").stdout.splitlines()]
+    rows = [
+        ["1", "web", "lobby", "any", "7", "sales"],
+        ["2", "any", "any", "any", "any", "/buy", "sales"],
+        ["chat", "web", "hall", "any", "any", "sales"],
+    ]
+    at = [lines.index(row) for row in rows]
+    assert at == sorted(at)
+    assert ["/agent", "assistant"] in lines
+
+
 @pytest.mark.parametrize(
     ("groups", "told"),
     [({"groups": "mention"}, 0), ({"groups": "open"}, 1), ({"chats": {"-7": {"groups": "listen"}}}, 1)],
@@ -84,7 +113,6 @@ def test_a_missing_file_is_a_sentence(bothub: Bothub) -> None:
         ("agents", "assistant", {"public": False}, "public"),
         ("agents", "assistant", {"show_tools": True}, "show_tools"),
         ("agents", "assistant", {"month_quota": 3}, "month_quota"),
-        ("agents", "assistant", {"routes": {"x": "demo"}}, "routes"),
         ("models", "demo", {"price_in": 1}, "price_in"),
     ],
 )
