@@ -138,6 +138,8 @@ def append(connection: Connection, session: int, turn: str, first: int, new: Seq
         }
         for index, entry in enumerate(new)
     ]
+    if not rows:
+        return
     connection.execute(_append(connection.dialect.name), rows)
     # What is summed up is found as it was said.
     said = [(turn, first + index, entry.text) for index, entry in enumerate(new) if not isinstance(entry, Summary)]

@@ -111,6 +111,7 @@ class RunningTurn:
         self._emitted = 0
         self._topic = topic_of(self.message)
         self._exhibits = Exhibits(persona.files, persona.reader)
+        self._listening = asyncio.Lock()
 
     @property
     def id(self) -> str:
@@ -173,12 +174,15 @@ class RunningTurn:
         """Have voice messages written down, unless that was done before the turn was cut off."""
         if self._persona.voices is None:
             return
-        places = [at for at, entry in enumerate(self.entries) if isinstance(entry, Heard)]
-        for number, at in enumerate(places):
-            if at >= self.journaled:
-                written, used = await self._persona.voices.written(self.messages[number])
-                self.messages[number], self.entries[at] = written, heard(written)
-                self._meter(used, "")
+        async with self._listening:  # the agent and whoever takes newer messages both come here
+            number = 0
+            for at, entry in enumerate(self.entries):  # it grows meanwhile
+                if isinstance(entry, Heard):
+                    if at >= self.journaled:
+                        written, used = await self._persona.voices.written(self.messages[number])
+                        self.messages[number], self.entries[at] = written, heard(written)
+                        self._meter(used, "")
+                    number += 1
 
     async def collect(self) -> float | None:
         """Take what the sender said right after; a Unix time to wait for where more may still come.
@@ -218,7 +222,6 @@ class RunningTurn:
     async def _remember(self, known: int) -> None:
         """Store what was taken besides what was `known`: a turn that is cut off has to take the same again."""
         if len(self.messages) > known:
-            await self.listen()
             await self._write()
 
     async def catch_up(self) -> None:
@@ -289,23 +292,26 @@ class RunningTurn:
         await self._write()
 
     async def _write(self) -> None:
+        await self.listen()  # what is stored stays as it is
+        count = len(self.entries)
         written: list[int] = []
 
         def write(connection: Connection) -> None:
-            written.append(self.append(connection))
+            written.append(self._append(connection, self.entries[:count]))
 
-        count = len(self.entries)
         await self._bus.commit(Hold(lease=self._lease), also=write)
         self.session, self.journaled = written[0], max(self.journaled, count)
 
-    def append(self, connection: Connection, *last: Entry) -> int:
-        """A unit: write the entries that are not stored yet, and `last`; returns the turn's session."""
-        now, session = self._bus.clock(), self.session
+    def append(self, connection: Connection, last: Entry) -> int:
+        """A unit: write the entries that are not stored yet, and the `last`; returns the turn's session."""
+        return self._append(connection, [*self.entries, last])
+
+    def _append(self, connection: Connection, entries: Sequence[Entry]) -> int:
+        now, session, first = self._bus.clock(), self.session, self.journaled
         if session is None:
             person = self.message.sender if self.message.private else None
             session = memory.first_session(connection, self._persona.name, self.address, self.id, now, person)
-        first = self.journaled
-        memory.append(connection, session, self.id, first, [*self.entries, *last][first:], now)
+        memory.append(connection, session, self.id, first, entries[first:], now)
         return session
 
     async def post(self, key: str, address: Address, parts: tuple[Part, ...], buttons: Buttons = ()) -> Receipt:

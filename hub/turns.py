@@ -91,7 +91,8 @@ class TurnHandler:
             await _cancel(answer)
 
     async def _run(self, turn: RunningTurn) -> Reply:
-        await turn.listen()
+        with turn.acting():  # a recording that is cut off would be sent to be written down again
+            await turn.listen()
         return await self.agent.answer(turn)
 
     async def _keep_typing(self, turn: RunningTurn) -> NoReturn:
