@@ -154,9 +154,13 @@ class Upstream:
     record: bool = True
     """Whether `requests` and `disconnects` keep what they saw; a bench turns it off, then they stay empty."""
     models: Sequence[str] = ("gpt-test",)
+    hold: bool = False
+    """Whether a chat completion waits for `admit` before it takes its answer."""
     requests: list[Request] = field(default_factory=list[Request], init=False)
     disconnects: list[Request] = field(default_factory=list[Request], init=False)
     """The requests whose client left before the end of its answer."""
+    held: dict[Request, asyncio.Event] = field(default_factory=dict[Request, asyncio.Event], init=False)
+    """The requests that wait to be admitted."""
 
     def __post_init__(self) -> None:
         self._steps: deque[Step | Callable[[Request], Step]] = deque()
@@ -211,6 +215,23 @@ class Upstream:
         await self._wait(lambda: len(self.disconnects) >= count, timeout)
         return self.disconnects[count - 1]
 
+    async def wait_held(self, *, timeout: float = PATIENCE) -> Request:
+        """The request that waits longest to be admitted, once there is one."""
+        await self._wait(lambda: bool(self.held), timeout)
+        return next(iter(self.held))
+
+    def admit(self) -> None:
+        """Let the request take its answer that waits longest."""
+        self.held.pop(next(iter(self.held))).set()
+
+    async def _admitted(self, request: Request) -> None:
+        self.held[request] = admitted = asyncio.Event()
+        self._changed.set()
+        try:
+            await admitted.wait()
+        finally:
+            self.held.pop(request, None)
+
     async def _wait(self, happened: Callable[[], bool], timeout: float) -> None:
         async with asyncio.timeout(timeout):
             while not happened():
@@ -242,6 +263,8 @@ class Upstream:
             self._changed.set()
 
     async def _chat(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
+        if self.hold:
+            await self._admitted(request)
         answer = self.step(request)
         if isinstance(answer, Failure):
             return _failure(answer)
