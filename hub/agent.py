@@ -199,6 +199,13 @@ class Turn(Protocol):
         """
         ...
 
+    async def react(self, key: str, emoji: str) -> Receipt:
+        """Put an emoji below the newest message of this turn; raises RequestError where there is none, as over HTTP.
+
+        `key` is as for `post`.
+        """
+        ...
+
     async def keep(self, name: str, media_type: str, content: bytes) -> File:
         """Store a file, to be posted."""
         ...

@@ -11,7 +11,7 @@ import structlog
 
 from hub import chats
 from hub.bus import Bus, Hold, Lease, Publish
-from hub.channel import Channel, Drafts, Edits, Sending
+from hub.channel import Channel, Drafts, Edits, Reacts, Sending
 from hub.deliveries import PartReceipt, add_receipt, drop_receipt, parts
 from hub.errors import (
     ChannelError,
@@ -117,6 +117,8 @@ class Dispatcher:
 
     async def _send(self, lease: Lease, delivery: Delivery, done: dict[int, PartReceipt]) -> float:
         """Send or edit what is not final; returns the seconds to wait before the next call, 0.0 after the last."""
+        if delivery.reaction is not None:
+            return await self._react(lease, delivery, delivery.reaction, done)
         parts = await self._parts(delivery)
         if delivery.closes and not done and not self._channel.limits.live:
             return 0.0
@@ -133,6 +135,19 @@ class Dispatcher:
             await self._keep(lease, delivery, PartReceipt(part=index, platform_id=platform_id, at=self._bus.clock()))
         for index in sorted(set(done) - set(range(len(parts)))):
             await self._take_back(delivery, done[index])
+        return 0.0
+
+    async def _react(self, lease: Lease, delivery: Delivery, emoji: str, done: dict[int, PartReceipt]) -> float:
+        """Put an emoji below a message; twice is as once."""
+        if not isinstance(self._channel, Reacts) or delivery.reply_to is None:
+            raise MessageRefused("Messages cannot be reacted to here.")
+        if (wait := self._pacing.wait(delivery.address)) > 0:
+            return wait
+        if not done:
+            await asyncio.sleep(self._pacing.take(delivery.address))
+            await self._channel.react(delivery.address, delivery.reply_to, emoji)
+            receipt = PartReceipt(part=0, platform_id=delivery.reply_to, at=self._bus.clock())
+            await self._keep(lease, delivery, receipt)
         return 0.0
 
     async def _bring(self, sending: Sending, preview: PartReceipt | None) -> str:

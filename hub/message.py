@@ -145,6 +145,8 @@ class Delivery(Value, frozen=True, kw_only=True):
     expires_at: float | None = None
     closes: bool = False
     """Sent only to end a preview that was shown; without one, or without parts, there is nothing to send."""
+    reaction: str | None = None
+    """An emoji to put below the message `reply_to`; there are no parts then."""
 
     @property
     def text(self) -> str:

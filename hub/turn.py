@@ -317,13 +317,22 @@ class RunningTurn:
     async def post(self, key: str, address: Address, parts: tuple[Part, ...], buttons: Buttons = ()) -> Receipt:
         """Send a message to any chat the agent may post to."""
         address = self._permitted(address)
+        return await self._deliver(key, address, parts=parts, buttons=buttons)
+
+    async def react(self, key: str, emoji: str) -> Receipt:
+        """Put an emoji below the newest message of this turn."""
+        message = self.messages[-1]
+        if self.address.channel == API or message.reply_to is None:
+            raise RequestError("There is no message here that could be reacted to.")
+        return await self._deliver(key, self.address, parts=(), reply_to=message.reply_to, reaction=emoji)
+
+    async def _deliver(self, key: str, address: Address, **what: Any) -> Receipt:
         delivery = Delivery(
             id=f"{self.id}.{len(self.steps)}.{key}",
             address=address,
-            parts=parts,
-            buttons=buttons,
             author=self._persona.author,
             expires_at=self._bus.clock() + POST_EXPIRES,
+            **what,
         )
         record = await self._persona.posts.deliver(delivery, POST_WAIT, hold=self._lease)
         status = record.status if record.status != "sending" else "waiting"

@@ -17,6 +17,7 @@ TOOLS: dict[str, str] = {
     "fetch_url": "agents.tools.fetch_url:FetchUrlTool",
     "schedule": "agents.tools.schedule:ScheduleTool",
     STAY_SILENT: "agents.tools.silent:SilentTool",
+    "react": "agents.tools.react:ReactTool",
     "remember": "agents.tools.memory:Remember",
     "recall": "agents.tools.memory:Recall",
     "forget": "agents.tools.memory:Forget",

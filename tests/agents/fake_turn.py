@@ -88,6 +88,7 @@ class FakeTurn:
         """What `take` gives."""
         self.acted: list[str] = []
         self.posts: list[Post] = []
+        self.reactions: list[tuple[str, str]] = []
         self.files: dict[str, bytes] = {}
         self.schedules = FakeSchedules()
         self.emitted: list[str] = []
@@ -126,6 +127,12 @@ class FakeTurn:
             raise self.refusal
         self.posts.append(Post(key, address, parts, buttons))
         return Receipt(id=f"{self.id}:{key}", status=self.status, platform_ids=("p1",), reason=self.reason)
+
+    async def react(self, key: str, emoji: str) -> Receipt:
+        if self.refusal:
+            raise self.refusal
+        self.reactions.append((key, emoji))
+        return Receipt(id=f"{self.id}:{key}", status=self.status, reason=self.reason)
 
     async def keep(self, name: str, media_type: str, content: bytes) -> File:
         ref = hashlib.sha256(content).hexdigest()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -337,6 +338,42 @@ async def test_a_flooded_chat_is_paced_and_delays_no_other(engine: Engine) -> No
         await engine.outcome(INBOX, "d4")
     row = await engine.row(INBOX, "d4")
     assert (row.error, row.attempts) == (None, 1)  # pacing is no failure
+
+
+class Reacting(Chat):
+    """A platform with reactions."""
+
+    def __init__(self, **limits: Any) -> None:
+        super().__init__(**limits)
+        self.reactions: list[tuple[Address, str, str]] = []
+
+    async def react(self, address: Address, platform_id: str, emoji: str) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.reactions.append((address, platform_id, emoji))
+
+
+def reaction(id: str = "r") -> Delivery:
+    return Delivery(id=id, address=CHAT, parts=(), author=BOT, reply_to="q", reaction="👍")
+
+
+async def test_a_reaction_is_put_below_its_message_once_and_tried_again(engine: Engine) -> None:
+    chat = Reacting()
+    chat.failures = [Unreachable("away")]
+    await post(engine, reaction())
+    async with dispatching(engine, chat):
+        engine.forward(await given_back(engine), INBOX)
+        assert await engine.outcome(INBOX, "r") == ("delivered", None)
+    assert chat.reactions == [(CHAT, "q", "👍")]
+    assert chat.sent == []
+    assert [(row.part, row.platform_id) for row in await engine.all(select(receipts))] == [(0, "q")]
+
+
+async def test_a_channel_without_reactions_refuses_one(engine: Engine) -> None:
+    await post(engine, reaction())
+    async with dispatching(engine, Chat()):
+        assert await engine.outcome(INBOX, "r") == ("dead", "failed")
+    assert (await engine.row(INBOX, "r")).error == "Messages cannot be reacted to here."
 
 
 async def test_the_bot_as_a_whole_is_paced(engine: Engine) -> None:

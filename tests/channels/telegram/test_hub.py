@@ -201,3 +201,12 @@ async def test_a_person_who_blocked_the_bot_is_answered_after_coming_back(
         telegram.unblock(PRIVATE)
         telegram.say("again")
         await telegram.wait_text("You said: again")
+
+
+async def test_an_agent_reacts_to_what_it_answers(tmp_path: Path, telegram: TelegramServer) -> None:
+    config = config_of(telegram)
+    config["agents"]["assistant"]["tools"] = ["react"]
+    async with HubProcess(tmp_path, config):
+        telegram.say('call react {"emoji": "👍"}')
+        await telegram.wait_for(lambda: telegram.state.reactions)
+    assert list(telegram.state.reactions.values()) == [["👍"]]
