@@ -25,6 +25,7 @@ ROUTES = (
     "api.messages",
     "api.web",
     "api.channels",
+    "api.people",
     "api.webhooks",
     "api.ops",
 )

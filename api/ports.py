@@ -13,6 +13,7 @@ from hub.deliveries import DeliveryRecord
 from hub.files import FileStore
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk
+from hub.people import Erased, Export
 from hub.signals import Signals
 from hub.store import Store
 
@@ -97,6 +98,16 @@ class Posts(Protocol):
         ...
 
 
+class People(Protocol):
+    """Knows what is stored about a person, by `channel:sender`; both raise RequestError for what names nobody."""
+
+    async def export(self, name: str) -> Export: ...
+
+    async def erase(self, name: str) -> Erased:
+        """Erase it for good; raises Conflict when a turn of theirs runs and does not stop."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Named:
     """An agent or model that a request may name; `created` is a Unix time in seconds."""
@@ -142,6 +153,7 @@ class Hub:
     turns: Turns
     models: Models
     posts: Posts
+    people: People
     names: Callable[[], Sequence[Named]]
     """Agents first, the default agent at their head."""
     accept: Callable[[Message], Awaitable[None]]

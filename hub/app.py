@@ -48,6 +48,7 @@ from hub.ingress import Ingress
 from hub.inlet import Door, Inlet
 from hub.message import agent_inbox
 from hub.model import Loads, Model, Transcriber
+from hub.people import People
 from hub.posts import Channels, Posts
 from hub.rooms import StoredRooms
 from hub.signals import Signals
@@ -352,6 +353,7 @@ def facade(engine: Engine) -> Hub:
         turns=engine.asks,
         models=engine.completions,
         posts=engine.posts,
+        people=People(engine.bus, engine.files),
         names=lambda: names,
         accept=partial(engine.ingress.accept, tell_full=True),
         ready=partial(_ready, engine),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from hub.errors import NotFound
 from hub.message import File
+
+_REF = re.compile(r"[0-9a-f]{64}")
 
 
 class FileStore:
@@ -40,10 +44,37 @@ class FileStore:
         """Keep a text that was made of a file's content."""
         await asyncio.to_thread(_put, self._beside(file, kind), text.encode())
 
+    async def kept(self) -> dict[str, float]:
+        """When each file was last stored (Unix seconds), by its ref."""
+        return await asyncio.to_thread(self._kept)
+
+    async def remove(self, ref: str, before: float) -> bool:
+        """Remove a file with all that was derived from it; False when it is not there, or was stored after a time."""
+        return await asyncio.to_thread(self._remove, ref, before)
+
+    def _kept(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for path in self._root.glob("??/*"):
+            with suppress(FileNotFoundError):  # somebody else may be removing files
+                if _REF.fullmatch(path.name):
+                    found[path.name] = path.stat().st_mtime
+        return found
+
+    def _remove(self, ref: str, before: float) -> bool:
+        path = self._path(ref)
+        if not path.exists() or path.stat().st_mtime > before:
+            return False
+        for derived in path.parent.glob(f"{ref}.*"):
+            derived.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        return True
+
     def _write(self, content: bytes) -> str:
         ref = hashlib.sha256(content).hexdigest()
         path = self._path(ref)
-        if not path.exists():
+        if path.exists():
+            path.touch()  # whoever removes what nobody refers to sees that it is wanted again
+        else:
             _put(path, content)
         return ref
 

@@ -206,6 +206,34 @@ def revoke(call: Call, channel: str, sender: str) -> None:
 
 
 @main.group()
+def people() -> None:
+    """What is stored about one person."""
+
+
+@people.command()
+@click.argument("person", metavar="CHANNEL:SENDER")
+@takes_json
+@click.pass_obj
+def export(call: Call, person: str) -> None:
+    """Print everything that is stored about a person, as JSON."""
+    from hub.cli.people import export
+
+    export(call, person)
+
+
+@people.command()
+@click.argument("person", metavar="CHANNEL:SENDER")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@takes_json
+@click.pass_obj
+def erase(call: Call, person: str, yes: bool) -> None:
+    """Erase everything that is stored about a person, for good."""
+    from hub.cli.people import erase
+
+    erase(call, person, yes=yes)
+
+
+@main.group()
 def channels() -> None:
     """The accounts on chat platforms."""
 

@@ -13,11 +13,13 @@ import msgspec
 
 from api.ports import Hub, Models, Named, Posts, Readiness, Turns
 from hub.accounts.turns import Ask, Call, TurnRecord
+from hub.bus import Bus
 from hub.deliveries import DeliveryRecord
 from hub.errors import HubError, RequestError, TurnTimeout
 from hub.files import FileStore
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Usage
+from hub.people import People
 from hub.signals.local import LocalSignals
 from hub.store import Store
 
@@ -197,6 +199,7 @@ class FakeHub:
             turns=turns,
             models=models,
             posts=posts,
+            people=People(Bus(self._store, LocalSignals(), lambda: self.now), self.files),
             names=lambda: self.names,
             accept=self._accept,
             ready=self._ready,

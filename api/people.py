@@ -1,0 +1,24 @@
+"""/api/v1/people: everything that is stored about one person, shown or erased."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response
+
+from api import current, wire
+from api.auth import require
+
+routes = Blueprint("people", __name__)
+
+
+@routes.get("/api/v1/people/<path:person>")
+@require("admin")
+async def export(person: str) -> Response:
+    """All of it; the person is `channel:sender`."""
+    return wire.answer(await current.hub().people.export(person))
+
+
+@routes.delete("/api/v1/people/<path:person>")
+@require("admin")
+async def erase(person: str) -> Response:
+    """Erase it for good, and say how much it was."""
+    return wire.answer(await current.hub().people.erase(person))

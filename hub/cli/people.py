@@ -1,0 +1,74 @@
+"""`bothub people`: what is stored about one person, shown or erased."""
+
+from __future__ import annotations
+
+import click
+from rich.console import RenderableType
+from rich.text import Text
+
+from hub.cli.call import Call
+from hub.cli.desk import Desk, work
+from hub.cli.output import Failed, console, table, tell
+from hub.errors import Conflict, RequestError
+from hub.files import FileStore
+from hub.people import Erased, Export, People
+from hub.traces import Person
+
+WORDS = {
+    "schedules": "schedules",
+    "discarded": "messages and posts that waited, discarded",
+    "files": "files",
+    "posts": "messages in web rooms",
+    "messages": "messages of the last days, both ways",
+    "turns": "turns over HTTP, what was answered",
+    "facts": "facts",
+    "said": "messages in groups, which say (erased) now",
+    "entries": "messages of private chats, both sides",
+    "sessions": "sessions of private chats",
+    "answers": "answers kept for an Idempotency-Key",
+    "pairings": "pairing",
+}
+
+
+def export(call: Call, person: str) -> None:
+    """Print everything about a person, as JSON in any case."""
+
+    async def task(desk: Desk) -> Export:
+        return await _people(desk).export(person)
+
+    tell(work(call, task), json=True)
+
+
+def erase(call: Call, person: str, *, yes: bool) -> None:
+    """Erase everything about a person, after a question; raises Failed while a turn of theirs does not stop."""
+    Person.parse(person)
+    if not yes:
+        if call.json:
+            raise RequestError("Nothing was erased: with --json say --yes as well.")
+        question = f"Erase everything that is stored about {person}? It cannot be brought back."
+        click.confirm(question, abort=True, err=True)
+
+    async def task(desk: Desk) -> Erased:
+        with console(stderr=True).status("erasing") as status:
+            try:
+                return await _people(desk).erase(
+                    person, lambda step, done: status.update(f"erasing: {done} {WORDS[step]}")
+                )
+            except Conflict as error:
+                raise Failed(str(error)) from None
+
+    erased = work(call, task)
+    tell(erased, *_shown(erased), json=call.json)
+
+
+def _people(desk: Desk) -> People:
+    return People(desk.bus, FileStore(desk.config.data_dir / "files"))
+
+
+def _shown(erased: Erased) -> list[RenderableType]:
+    if not erased.counts:
+        return [Text(f"Nothing is stored about {erased.person}.", style="green")]
+    shown = table(("erased", {"justify": "right"}), f"of {erased.person}")
+    for name, count in erased.counts.items():
+        shown.add_row(str(count), WORDS[name])
+    return [shown]
