@@ -237,7 +237,7 @@ async def test_a_turn_that_is_killed_everywhere_is_one_turn(journey: Journey) ->
         await journey.say(NEXT)
         asked = await journey.upstream.wait_held()
         journey.upstream.admit()
-        await line_with(lines, '"text":"Told them."')
+        await line_with(lines, '"kind":"agent"},"text":"Told them."')  # the message, not a piece of it
     assert history(asked) == [
         *(("user", QUESTION), ("assistant", "First the news."), ("tool", "0.0")),
         *(("assistant", "Then Ann."), ("tool", "1.0"), ("assistant", "All is told."), ("user", NEXT)),
