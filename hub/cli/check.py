@@ -123,9 +123,9 @@ def _places(config: Config) -> Table:
     made.add_column(style="bold")
     made.add_row("store", Text(without_password(config.store_url), overflow="fold"))
     made.add_row("signals", Text(without_password(config.signals_url), overflow="fold"))
-    made.add_row("/agent", ", ".join(routing(config).public) or "nobody")
     made.add_row("roles", ", ".join(config.roles))
     made.add_row("listens", _listens(config))
+    made.add_row("in chats", f"/agent offers {', '.join(routing(config).public) or 'nobody'}")
     return made
 
 

@@ -76,7 +76,7 @@ def test_who_answers_what_is_a_table_in_the_order_in_which_it_is_decided(bothub:
     ]
     at = [lines.index(row) for row in rows]
     assert at == sorted(at)
-    assert ["/agent", "assistant"] in lines
+    assert ["in", "chats", "/agent", "offers", "assistant"] in lines
 
 
 @pytest.mark.parametrize(
