@@ -295,6 +295,9 @@ def make_model(settings: ModelSettings) -> Model:
                 access_key_id=settings.access_key_id.get_secret_value(),
                 secret_access_key=settings.secret_access_key.get_secret_value(),
             )
+        case other:
+            key = settings.api_key.get_secret_value()
+            return Late("agents.models.other:Other", **shared, provider=other, api_key=key)
 
 
 def _rules(channel: ChannelSettings) -> Rules:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from importlib.util import find_spec
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -18,11 +18,26 @@ Price = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
 PROVIDED = {"anthropic": "anthropic", "bedrock-converse": "boto3"}
 """Providers that need the extra `providers`, and the SDK each is asked with."""
 
+Other = Literal[
+    "cohere", "deepseek", "google", "groq", "huggingface", "mistral", "moonshotai", "openrouter", "xai", "zai"
+]
+OTHERS: tuple[Other, ...] = get_args(Other)
+"""Providers by the names that pydantic-ai gives them, taken on trust: no test of ours speaks their protocols."""
+_SDKS = {
+    "cohere": "cohere",
+    "google": "google.genai",
+    "groq": "groq",
+    "huggingface": "huggingface_hub",
+    "mistral": "mistralai",
+    "xai": "xai_sdk",
+}
+"""What those of them need that do not speak OpenAI's protocol."""
+
 
 class ModelSettings(Closed):
     """One model of config.yaml."""
 
-    provider: Literal["demo", "openai", "anthropic", "bedrock-converse"]
+    provider: Literal["demo", "openai", "anthropic", "bedrock-converse"] | Other
     enabled: bool = True
     base_url: str | None = None
     api_key: SecretStr = SecretStr("")
@@ -58,7 +73,7 @@ class ModelSettings(Closed):
         """What keeps an enabled model from being called: a key and what is wrong with it."""
         if self.provider != "demo" and not self.model:
             yield "model", "is missing; what does the provider call it?"
-        needs_key = self.provider == "anthropic" or (self.provider == "openai" and not self.base_url)
+        needs_key = self.provider in ("anthropic", *OTHERS) or (self.provider == "openai" and not self.base_url)
         if needs_key and not self.api_key.get_secret_value():
             yield "api_key", "is missing; only a server of your own (base_url) may do without"
         if self.context and self.max_output and self.max_output >= self.context:
@@ -70,6 +85,14 @@ class ModelSettings(Closed):
         ):
             yield "provider", 'needs a package that is not installed: pip install "bothub[providers]"'
 
+        if self.provider in OTHERS and not all(map(_is_installed, ("pydantic_ai", _SDKS.get(self.provider, "openai")))):
+            yield "provider", f'needs a package that is not installed: pip install "pydantic-ai-slim[{self.provider}]"'
+
+    def hints(self) -> Iterator[tuple[str, str]]:
+        """What an operator should know of an enabled model: a key, and a sentence."""
+        if self.provider in OTHERS:
+            yield "provider", f"'{self.provider}' is asked through pydantic-ai and not tested with bothub"
+
     def _aws_faults(self) -> Iterator[tuple[str, str]]:
         if not self.region:
             yield "region", "is missing"
@@ -77,3 +100,10 @@ class ModelSettings(Closed):
             yield "access_key_id", "goes with 'secret_access_key': give both, or neither to use this machine's own"
         if self.api_key.get_secret_value() and not self.access_key_id.get_secret_value():
             yield "api_key", "is not for Bedrock: give 'access_key_id' and 'secret_access_key'"
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor the package it would be in
+        return False

@@ -72,12 +72,13 @@ def _shown(call: Call, config: Config, warnings: list[str]) -> list[RenderableTy
 
 
 def _hints(config: Config) -> list[str]:
-    """What has to be so on the platforms, which nobody can see from here."""
+    """What has to be so elsewhere, which nobody can see from here."""
     return [
-        f"channels.{name}.{key}: {hint}"
-        for name, channel in config.channels.items()
-        if channel.enabled
-        for key, hint in channel.hints()
+        f"{section}.{name}.{key}: {hint}"
+        for section, entries in (("channels", config.channels), ("models", config.models))
+        for name, entry in entries.items()
+        if entry.enabled
+        for key, hint in entry.hints()
     ]
 
 

@@ -42,6 +42,7 @@ ENVIRON = {
     "OPENAI_API_KEY": "x",
     "TELEGRAM_TOKEN": "123456:x",
     "WIKI_TOKEN": "x",
+    "MOONSHOT_API_KEY": "x",
 }
 HUB = "http://127.0.0.1:8080"
 NEXT = "\x1e"

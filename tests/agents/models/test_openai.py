@@ -14,7 +14,7 @@ import pytest
 from agents.models.openai import OpenAI
 from agents.models.upstream import Timeouts
 from hub.errors import ModelRefused, ModelUnavailable
-from hub.model import Completion, Recording, Transcript, Usage
+from hub.model import Completion, Model, Recording, Transcript, Usage
 from tests.agents.models.given import KEY, NEVER, Naps, error_of
 from tests.contracts.model import TOOLS, WORDS, ModelLaws, answer, ask, text_of
 from tests.platforms import openai as platform
@@ -42,7 +42,7 @@ async def model(upstream: Upstream, naps: Naps) -> AsyncIterator[OpenAI]:
 class OpenAISubject:
     """A model of the local upstream in the words of the laws."""
 
-    def __init__(self, upstream: Upstream, model: OpenAI) -> None:
+    def __init__(self, upstream: Upstream, model: Model) -> None:
         self.upstream = upstream
         self.model = model
 
