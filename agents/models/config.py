@@ -18,10 +18,23 @@ Price = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
 PROVIDED = {"anthropic": "anthropic", "bedrock-converse": "boto3"}
 """Providers that need the extra `providers`, and the SDK each is asked with."""
 
-Other = Literal[
-    "cohere", "deepseek", "google", "groq", "huggingface", "mistral", "moonshotai", "openrouter", "xai", "zai"
+Provider = Literal[
+    "demo",
+    "openai",
+    "anthropic",
+    "bedrock-converse",
+    "cohere",
+    "deepseek",
+    "google",
+    "groq",
+    "huggingface",
+    "mistral",
+    "moonshotai",
+    "openrouter",
+    "xai",
+    "zai",
 ]
-OTHERS: tuple[Other, ...] = get_args(Other)
+OTHERS: tuple[str, ...] = get_args(Provider)[4:]
 """Providers by the names that pydantic-ai gives them, taken on trust: no test of ours speaks their protocols."""
 _SDKS = {
     "cohere": "cohere",
@@ -37,7 +50,7 @@ _SDKS = {
 class ModelSettings(Closed):
     """One model of config.yaml."""
 
-    provider: Literal["demo", "openai", "anthropic", "bedrock-converse"] | Other
+    provider: Provider
     enabled: bool = True
     base_url: str | None = None
     api_key: SecretStr = SecretStr("")

@@ -2,9 +2,11 @@
 
 import importlib.util
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from agents.models.config import Provider
 from hub.config import load
 from hub.errors import ConfigError
 
@@ -126,7 +128,7 @@ MISTAKES = [
     (
         "models: {x: {provider: opnai}}",
         (
-            "config.yaml:1: models.x.provider: 'opnai' is not one of demo, openai, anthropic, bedrock-converse; "
+            f"config.yaml:1: models.x.provider: 'opnai' is not one of {', '.join(get_args(Provider))}; "
             "did you mean 'openai'?"
         ),
     ),
