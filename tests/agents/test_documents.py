@@ -18,6 +18,8 @@ from agents.documents import Bounds, Documents
 from hub.errors import MessageRefused
 from tests.patience import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 
 def saved(document: Any) -> bytes:
     buffer = io.BytesIO()

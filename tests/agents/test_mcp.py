@@ -22,6 +22,8 @@ from agents.runner import Runner
 from tests.agents.fake_turn import FakeTurn
 from tests.e2e.hub import HubProcess, demo_config
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CLOCK = re.compile(r"^```python\n(# clock\.py\n.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVER = Path(__file__).with_name("mcp_server.py")

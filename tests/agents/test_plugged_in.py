@@ -19,6 +19,8 @@ from hub.config import load
 from hub.errors import ConfigError
 from tests.e2e.hub import HubProcess, demo_config
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/agents/write-your-own.md"
 SHOWN = re.compile(r"^```\w+\n# (?P<path>\S+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)

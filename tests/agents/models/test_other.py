@@ -14,6 +14,8 @@ from tests.agents.models.test_openai import OpenAISubject
 from tests.contracts.model import ModelLaws
 from tests.platforms.openai import Upstream
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:

@@ -21,6 +21,8 @@ from tests.platforms import openai as platform
 from tests.platforms.openai import Answer, Call, Failure, call, say
 from tests.platforms.served import Served
 
+pytestmark = pytest.mark.slow
+
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABpfZFQAAAAABJRU5ErkJggg=="
 BUDGET = {"type": "enabled", "budget_tokens": 1024}
 
