@@ -285,10 +285,13 @@ async def test_after_a_restart_no_answer_counts_as_written(engine: Engine) -> No
     "why", ["written", "cancelled", "failed", "other body", "other session", "too old", "no retry"]
 )
 async def test_a_request_that_repeats_nothing_is_a_turn_of_its_own(engine: Engine, why: str) -> None:
+    begun = asyncio.Event()
+
     async def play(turn: Turn) -> Reply:
         if why == "failed" and script.answers == 1:
             raise ModelRefused("no", status=400)
         if why == "cancelled" and script.answers == 1:
+            begun.set()
             await asyncio.Event().wait()
         return await streams(turn)
 
@@ -300,6 +303,8 @@ async def test_a_request_that_repeats_nothing_is_a_turn_of_its_own(engine: Engin
     async with asking(engine) as asks, agent(engine, play) as script:
         async with asks.ask(ask()) as first:
             if why == "cancelled":
+                # A turn cancelled before it began would leave the agent's first answer to the second.
+                await soon(begun.wait())
                 await asks.cancel(first.id)
             await soon(read(first))
             if why == "written":
