@@ -8,7 +8,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests import nats, offline, postgres
+from tests import jitter, nats, offline, postgres
 
 NO_SKIP = os.environ.get("BOTHUB_NO_SKIP", "") not in ("", "0")
 STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -18,6 +18,18 @@ offline.install()
 # A busy machine is no failure; budgets are measured by `make bench`. The rest is Hypothesis' own choice, also in CI.
 settings.register_profile("bothub", parent=settings(), deadline=None)
 settings.load_profile("bothub")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--jitter` finds tests that race."""
+    parser.addoption("--jitter", type=int, nargs="?", const=0, metavar="SEED", help="let results come late at random")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the event loops late before any of them runs."""
+    seed: int | None = config.getoption("jitter")
+    if seed is not None:
+        jitter.install(seed)
 
 
 @pytest.fixture(autouse=True)
