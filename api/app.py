@@ -20,6 +20,7 @@ from api.ports import Hub
 ROUTES = (
     "api.openai.models",
     "api.openai.chat",
+    "api.openai.assistants",
     "api.turns",
     "api.deliveries",
     "api.messages",

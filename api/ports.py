@@ -118,6 +118,8 @@ class Named:
     history: Literal["server", "client"] = "server"
     multiple: bool = False
     """Takes images and the like beside text."""
+    id: str | None = None
+    """An agent's UUID, by which it is called as an assistant; None: it answers only what it remembers itself."""
 
 
 @dataclass(frozen=True, kw_only=True)

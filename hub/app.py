@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import structlog
 
@@ -32,6 +33,7 @@ from channels.config import ChannelSettings
 from hub import schedules
 from hub.access import Chat, Rules
 from hub.accounts.bootstrap import Bootstrap, bootstrap
+from hub.accounts.ids import agent_id, namespace
 from hub.accounts.keys import ensure_bootstrap, ensure_local
 from hub.agent import Agent
 from hub.asks import Asks
@@ -335,12 +337,19 @@ async def open_signals(url: str) -> Signals:
     return signals
 
 
-def facade(engine: Engine) -> Hub:
-    """What the HTTP façade is handed."""
+def facade(engine: Engine, namespace: UUID) -> Hub:
+    """What the HTTP façade is handed; the namespace gives ids to agents that have none of their own."""
     config, created = engine.config, int(engine.clock())
     names = [
         *(
-            Named(name=name, kind="agent", created=created, history=agent.history, multiple=engine.multiple(agent))
+            Named(
+                name=name,
+                kind="agent",
+                created=created,
+                history=agent.history,
+                multiple=engine.multiple(agent),
+                id=str(agent.id or agent_id(namespace, name)) if agent.kind == agents.RUNNER else None,
+            )
             for name, agent in engine.agents.items()
         ),
         *(
@@ -418,7 +427,7 @@ async def serve(config: Config, given: str | None, stop: asyncio.Event, started:
         host, port = listener.getsockname()[:2]
         started(Started(url=f"http://{f'[{host}]' if ':' in host else host}:{port}", key=key))
         stop_listening = asyncio.create_task(_when(stop, engine.stop_listening))
-        app = create_app(facade(engine))
+        app = create_app(facade(engine, await engine.store.write(namespace)))
         _spare_the_collector()
         loading = asyncio.create_task(engine.load(), name="load models")
         await serve_http(app, listener, stop, grace=GRACE)

@@ -19,14 +19,14 @@ routes = Blueprint("models", __name__)
 @require("chat", "read")
 async def index() -> Response:
     """Agents, the default one first, then models."""
-    return answer({"object": "list", "data": [_model(named) for named in current.hub().names()]})
+    return answer({"object": "list", "data": [model(named) for named in current.hub().names()]})
 
 
 @routes.get("/v1/models/<path:name>")
 @require("chat", "read")
 async def show(name: str) -> Response:
     """One of them."""
-    return answer(_model(named(name)))
+    return answer(model(named(name)))
 
 
 def named(name: str | None) -> Named:
@@ -39,5 +39,7 @@ def named(name: str | None) -> Named:
     raise NotFound(f"There is no model '{name}'; there is: {there}.", param="model", code="model_not_found")
 
 
-def _model(named: Named) -> dict[str, Any]:
-    return {"id": named.name, "object": "model", "created": named.created, "owned_by": "bothub"}
+def model(named: Named) -> dict[str, Any]:
+    """An agent or model in OpenAI's words, and what they lack: whether it takes images, an agent's UUID."""
+    known = {"id": named.name, "object": "model", "created": named.created, "owned_by": "bothub"}
+    return known | {"multiple": named.multiple} | ({} if named.id is None else {"assistant_id": named.id})

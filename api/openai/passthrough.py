@@ -18,8 +18,11 @@ from hub.accounts.turns import Call
 from hub.model import Chunk, Completion, ToolCall
 
 
-async def complete(target: Named, chat: ChatRequest, body: dict[str, Any]) -> Response:
-    """The model's answer, whole or as a stream; what the upstream says beyond our own fields is kept."""
+async def complete(target: Named, chat: ChatRequest, body: dict[str, Any], *, kept: bool = True) -> Response:
+    """The model's answer, whole or as a stream; what the upstream says beyond our own fields is in it.
+
+    It is `kept` in the record of its turn, under the session that the request names, or only metered.
+    """
     check_messages(chat.messages, multiple=target.multiple)
     completion = Completion(
         messages=chat.messages, tools=chat.tools or [], params=model_params(body), stream=bool(chat.stream)
@@ -29,7 +32,8 @@ async def complete(target: Named, chat: ChatRequest, body: dict[str, Any]) -> Re
         name=target.name,
         key_id=current.key().id,
         completion=completion,
-        session_id=session_id(chat, request.headers),
+        session_id=session_id(chat, request.headers) if kept else None,
+        keeps_text=kept,
     )
     hub = current.hub()
     if chat.stream:

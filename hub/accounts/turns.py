@@ -45,6 +45,8 @@ class Call(Value, frozen=True, kw_only=True):
     key_id: int
     completion: Completion
     session_id: str | None = None
+    keeps_text: bool = True
+    """Store what was answered; otherwise only what it used."""
 
 
 class TurnRecord(Value, frozen=True, kw_only=True):

@@ -10,7 +10,6 @@ from hub.config import AgentSettings, ChannelSettings, Config, ModelSettings
 Entry = TypeVar("Entry", ModelSettings, AgentSettings, ChannelSettings)
 
 AGENTS = {
-    "id": "assistants cannot be called by it",
     "public": "every key may use the agent; it is only left out of /agent",
     "show_tools": "its tool calls are not shown",
     "month_quota": "nothing limits what it spends",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from importlib.util import find_spec
+from uuid import UUID
 
 from agents import tools
 from agents.config import AgentSettings
@@ -26,6 +27,7 @@ def check_names(
     """What enabled entries name must be there and enabled; agents and models share one name space."""
     for name in entries.written["agents"].keys() & entries.written["models"].keys():
         yield Problem(("agents", name), "is also the name of a model; agents and models share one name space")
+    yield from _ids_of(agents)
     for name, agent in agents.items():
         if agent.enabled:
             yield from _models_of(entries, models, name, agent)
@@ -50,6 +52,14 @@ def _models_of(
         yield from _named(entries, "models", agent.transcribe, key)
         if (model := models.get(agent.transcribe)) and not model.transcribes:
             yield Problem(key, f"the provider '{model.provider}' cannot transcribe; 'openai' can")
+
+
+def _ids_of(agents: dict[str, AgentSettings]) -> Iterator[Problem]:
+    """Two agents that are called by the same id."""
+    owners: dict[UUID, str] = {}
+    for name, agent in agents.items():
+        if agent.enabled and agent.id is not None and (owner := owners.setdefault(agent.id, name)) != name:
+            yield Problem(("agents", name, "id"), f"is also the id of the agent '{owner}'")
 
 
 def _tools_of(name: str, agent: AgentSettings) -> Iterator[Problem]:

@@ -24,8 +24,9 @@ from hub.signals.local import LocalSignals
 from hub.store import Store
 
 NOW = 1_795_000_000.0
+ASSISTANT = "0b7f3c1e-7c52-4c0e-9d53-8f6f3f1b2a44"
 AGENTS = (
-    Named(name="assistant", kind="agent", created=1_740_000_000),
+    Named(name="assistant", kind="agent", created=1_740_000_000, id=ASSISTANT),
     Named(name="drafter", kind="agent", created=1_740_000_001, history="client"),
     Named(name="gpt", kind="model", created=1_740_000_002),
     Named(name="eyes", kind="model", created=1_740_000_003, multiple=True),

@@ -6,6 +6,7 @@ import openai
 import pytest
 
 from tests.api.facade import Facade
+from tests.api.fake_hub import ASSISTANT
 
 
 async def test_L1_N1_agents_come_first_then_models(facade: Facade) -> None:
@@ -24,6 +25,20 @@ async def test_L1_the_exact_shape(facade: Facade) -> None:
         "object": "model",
         "created": 1_740_000_000,
         "owned_by": "bothub",
+        "multiple": False,
+        "assistant_id": ASSISTANT,
+    }
+
+
+async def test_B4_a_list_says_what_takes_images(facade: Facade) -> None:
+    async with facade.http() as client:
+        listed = (await client.get("/v1/models")).json()["data"]
+        assert (await client.get("/v1/models/eyes")).json()["multiple"] is True
+    assert {model["id"]: model["multiple"] for model in listed} == {
+        "assistant": False,
+        "drafter": False,
+        "gpt": False,
+        "eyes": True,
     }
 
 

@@ -11,6 +11,7 @@ from hub.config import load
 from hub.errors import ConfigError
 
 MODEL = "models: {demo: {provider: demo}}\n"
+UUID = "6f1c2f0e-2d0b-4f6e-8d52-0a6b1c7d9e10"
 AGENT = MODEL + "agents: {assistant: {model: demo}}\n"
 
 
@@ -53,6 +54,10 @@ MISTAKES = [
             "config.yaml:1: store.url: is not supported; "
             "use sqlite:///PATH or postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE"
         ),
+    ),
+    (
+        MODEL + f"agents:\n  a: &a {{model: demo, id: {UUID}}}\n  b: *a\n  c: {{<<: *a, enabled: false}}",
+        "config.yaml:3: agents.b.id: is also the id of the agent 'a'",
     ),
     (
         AGENT + "channels: {w: {kind: web, commands: {nwe: [1]}}}",

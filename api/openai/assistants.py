@@ -1,0 +1,44 @@
+"""/api/v1/assistants/UUID/v1: any agent without a conversation: the caller's history, nothing stored but tokens."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from quart import Blueprint, Response
+
+from api import current
+from api.auth import require
+from api.openai import passthrough
+from api.openai.models import model
+from api.openai.request import parse
+from api.ports import Named
+from api.wire import answer, body, decode
+from hub.errors import NotFound
+
+routes = Blueprint("assistants", __name__, url_prefix="/api/v1/assistants/<id>/v1")
+
+
+@routes.post("/chat/completions")
+@require("chat")
+async def complete(id: str) -> Response:
+    """An answer, whole or as a stream."""
+    assistant = _assistant(id)
+    sent = decode(await body())
+    if isinstance(sent, dict):
+        sent = {name: value for name, value in cast(dict[str, Any], sent).items() if name != "model"}
+    return await passthrough.complete(assistant, parse(sent), sent, kept=False)
+
+
+@routes.get("/models")
+@require("chat", "read")
+async def index(id: str) -> Response:
+    """The assistant itself."""
+    return answer({"object": "list", "data": [model(_assistant(id))]})
+
+
+def _assistant(id: str) -> Named:
+    """The agent with this id, in capitals or not; raises NotFound."""
+    for named in current.hub().names():
+        if named.id is not None and named.id == id.lower():
+            return named
+    raise NotFound(f"There is no assistant '{id}'.", code="assistant_not_found")
