@@ -198,6 +198,12 @@ class Upstream:
         """Queue answers for the next chat completions, in the order these arrive."""
         self._steps.extend(steps)
 
+    def forget(self) -> None:
+        """Begin anew: nothing recorded, nothing scripted."""
+        self.requests.clear()
+        self.disconnects.clear()
+        self._steps.clear()
+
     def step(self, request: Request) -> Answer | Failure:
         """What comes next in the script."""
         step = self._steps.popleft() if self._steps else self.default

@@ -1,0 +1,43 @@
+"""The Vercel AI SDK with its two providers for such APIs; what it does stands in tests/clients/node/ai.mjs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.clients.nodejs import run
+from tests.clients.serving import TOO_LONG, Serving
+from tests.platforms.openai import Call, Upstream, call, fail, say
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+SCRIPT = "ai.mjs"
+
+
+async def test_an_agent_answers_and_remembers(hub: Serving, key: str) -> None:
+    assert await run(SCRIPT, "text", hub.url, key) == ["1 2 3", "stop", 3, "- count to 3\n- what did I say"]
+
+
+@pytest.mark.parametrize("provider", ["stream", "openai"])
+async def test_a_stream_is_read_to_its_usage(hub: Serving, key: str, provider: str) -> None:
+    assert await run(SCRIPT, provider, hub.url, key) == ["1 2 3", "stop", 3]
+
+
+async def test_tools_go_round(hub: Serving, key: str, upstream: Upstream) -> None:
+    upstream.script(call(Call("weather", ('{"ci', 'ty":"Oslo"}'))), say("Cold."))
+    assert await run(SCRIPT, "tools", hub.url, key) == ["Cold.", ["cold in Oslo"]]
+    assert [message["role"] for message in upstream.requests[1].body["messages"]] == ["user", "assistant", "tool"]
+
+
+async def test_an_answer_in_a_schema_is_parsed(hub: Serving, key: str, upstream: Upstream) -> None:
+    upstream.script('{"city":"Oslo"}')
+    assert await run(SCRIPT, "schema", hub.url, key) == {"city": "Oslo"}
+
+
+async def test_an_image_reaches_the_model(hub: Serving, key: str, upstream: Upstream) -> None:
+    assert await run(SCRIPT, "image", hub.url, key) == "You said: What is this?"
+    parts = upstream.requests[0].body["messages"][0]["content"]
+    assert parts[1]["image_url"]["url"] == "data:image/png;base64,iVBORw0KGgo="
+
+
+async def test_an_error_says_its_status_and_whether_to_try_again(hub: Serving, key: str, upstream: Upstream) -> None:
+    upstream.script(fail(429, retry_after=TOO_LONG))
+    assert await run(SCRIPT, "errors", hub.url, key) == [[True, 404, False], [True, 429, True]]

@@ -1,0 +1,195 @@
+"""The official openai SDK for Python."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import openai
+import pytest
+import pytest_asyncio
+from openai import AsyncOpenAI, OpenAI
+from openai.types.chat import ChatCompletionFunctionToolParam
+from pydantic import BaseModel
+
+from tests.clients.lossy import lossy
+from tests.clients.serving import HI, TOO_LONG, Serving
+from tests.platforms.openai import Answer, Call, Upstream, call, fail, say
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+WEATHER: ChatCompletionFunctionToolParam = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def client(hub: Serving, key: str) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(base_url=hub.url, api_key=key, max_retries=0) as client:
+        yield client
+
+
+def asked(text: str) -> list[Any]:
+    return [{"role": "user", "content": text}]
+
+
+async def said(
+    client: AsyncOpenAI, text: str, body: dict[str, str] | None = None, headers: dict[str, str] | None = None
+) -> str | None:
+    answer = await client.chat.completions.create(
+        model="assistant", messages=asked(text), extra_body=body, extra_headers=headers
+    )
+    return answer.choices[0].message.content
+
+
+async def test_an_agent_answers_and_remembers(client: AsyncOpenAI) -> None:
+    assert await said(client, "count to 3") == "1 2 3"
+    assert await said(client, "what did I say") == "- count to 3\n- what did I say"
+    assert await said(client, "what did I say", body={"session_id": "other"}) == "- what did I say"
+    assert await said(client, "what did I say", headers={"Session-Id": "third"}) == "- what did I say"
+
+
+async def test_the_sdk_for_threads_works(hub: Serving, key: str) -> None:
+    def ask() -> str | None:
+        with OpenAI(base_url=hub.url, api_key=key) as client:
+            return client.chat.completions.create(model="assistant", messages=HI).choices[0].message.content
+
+    assert await asyncio.to_thread(ask) == "1 2 3"
+
+
+async def test_a_stream_is_read_to_its_usage(client: AsyncOpenAI) -> None:
+    chunks = [
+        chunk
+        async for chunk in await client.chat.completions.create(
+            model="assistant", messages=HI, stream=True, stream_options={"include_usage": True}
+        )
+    ]
+    deltas = [choice for chunk in chunks for choice in chunk.choices]
+    assert deltas[0].delta.role == "assistant"
+    assert "".join(choice.delta.content or "" for choice in deltas) == "1 2 3"
+    assert [choice.finish_reason for choice in deltas if choice.finish_reason] == ["stop"]
+    assert chunks[-1].usage
+    assert chunks[-1].usage.completion_tokens == 3
+
+
+async def test_the_helper_for_streams_puts_the_answer_together(client: AsyncOpenAI) -> None:
+    async with client.chat.completions.stream(model="assistant", messages=HI) as stream:
+        texts = [event.delta async for event in stream if event.type == "content.delta"]
+        answer = await stream.get_final_completion()
+    assert answer.choices[0].message.content == "".join(texts) == "1 2 3"
+
+
+async def test_tools_go_round(client: AsyncOpenAI, upstream: Upstream) -> None:
+    upstream.script(call(Call("weather", '{"city":"Oslo"}'), Call("weather", '{"city":"Rome"}')), say("Cold, warm."))
+    first = await client.chat.completions.create(model="gpt", messages=asked("How is it?"), tools=[WEATHER])
+    calls = first.choices[0].message.tool_calls or []
+    assert first.choices[0].finish_reason == "tool_calls"
+    assert [each.function.arguments for each in calls if each.type == "function"] == [
+        '{"city":"Oslo"}',
+        '{"city":"Rome"}',
+    ]
+    results: list[Any] = [{"role": "tool", "tool_call_id": each.id, "content": "5"} for each in calls]
+    messages: list[Any] = [*asked("How is it?"), first.choices[0].message, *results]
+    last = await client.chat.completions.create(model="gpt", messages=messages, tools=[WEATHER])
+    assert last.choices[0].message.content == "Cold, warm."
+    assert [message["role"] for message in upstream.requests[1].body["messages"]] == [
+        *("user", "assistant", "tool", "tool"),
+    ]
+
+
+async def test_tool_calls_are_streamed(client: AsyncOpenAI, upstream: Upstream) -> None:
+    upstream.script(Answer(text=("Let me see.",), calls=(Call("weather", ('{"ci', 'ty":"Oslo"}')),)))
+    async with client.chat.completions.stream(
+        model="drafter", messages=asked("How is it?"), tools=[openai.pydantic_function_tool(Weather, name="weather")]
+    ) as stream:
+        done = [event async for event in stream if event.type == "tool_calls.function.arguments.done"]
+        answer = await stream.get_final_completion()
+    assert [event.parsed_arguments for event in done] == [Weather(city="Oslo")]
+    assert answer.choices[0].message.content == "Let me see."
+
+
+class Weather(BaseModel):
+    city: str
+
+
+async def test_an_answer_in_a_schema_is_parsed(client: AsyncOpenAI, upstream: Upstream) -> None:
+    upstream.script('{"city":"Oslo"}')
+    answer = await client.chat.completions.parse(model="gpt", messages=asked("Where?"), response_format=Weather)
+    assert answer.choices[0].message.parsed == Weather(city="Oslo")
+    assert upstream.requests[0].body["response_format"]["type"] == "json_schema"
+
+
+async def test_models_are_listed_and_found(client: AsyncOpenAI) -> None:
+    names = [model.id async for model in client.models.list()]
+    assert names == ["assistant", "writer", "drafter", "demo", "gpt", "embedder"]
+    assert (await client.models.retrieve("drafter")).owned_by == "bothub"
+
+
+@pytest.mark.parametrize(
+    ("error", "model", "options", "code"),
+    [
+        (openai.BadRequestError, "assistant", {"temperature": 7}, "invalid_value"),
+        (openai.NotFoundError, "nobody", {}, "model_not_found"),
+        (openai.RateLimitError, "gpt", {}, "upstream_429"),
+        (openai.InternalServerError, "gpt", {}, "upstream_500"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_error_is_the_exception_of_its_kind(
+    client: AsyncOpenAI,
+    upstream: Upstream,
+    error: type[openai.APIStatusError],
+    model: str,
+    options: dict[str, Any],
+    code: str,
+    stream: bool,
+) -> None:
+    if code.startswith("upstream_"):
+        upstream.script(fail(int(code.removeprefix("upstream_")), retry_after=TOO_LONG))
+    with pytest.raises(error) as raised:
+        await client.chat.completions.create(model=model, messages=HI, stream=stream, **options)
+    assert raised.value.code == code
+    assert raised.value.message
+
+
+async def test_a_key_that_is_wrong_or_may_not_is_told_so(hub: Serving, client: AsyncOpenAI) -> None:
+    wrong = client.with_options(api_key="sk-nobody")
+    with pytest.raises(openai.AuthenticationError) as unknown:
+        await wrong.chat.completions.create(model="assistant", messages=HI)
+    assert unknown.value.code == "invalid_api_key"
+    reader = client.with_options(api_key=await hub.key("read"))
+    with pytest.raises(openai.PermissionDeniedError) as lacking:
+        await reader.chat.completions.create(model="assistant", messages=HI)
+    assert lacking.value.code == "missing_scope"
+
+
+async def test_an_error_inside_a_stream_is_raised(client: AsyncOpenAI, upstream: Upstream) -> None:
+    upstream.script(Answer(text=("Once ", "upon"), end="cut"))
+    heard: list[str] = []
+
+    async def listen() -> None:
+        async for chunk in await client.chat.completions.create(model="gpt", messages=HI, stream=True):
+            heard.extend(choice.delta.content or "" for choice in chunk.choices)
+
+    with pytest.raises(openai.APIError):
+        await listen()
+    assert "".join(heard) == "Once upon"
+
+
+async def test_a_retry_of_the_sdk_does_not_double_a_turn(hub: Serving, key: str, upstream: Upstream) -> None:
+    gate = asyncio.Event()
+    upstream.script(say("Once.", gate=gate), say("Twice."))
+    async with (
+        lossy(hub.root, upstream.wait_request) as (root, way),
+        AsyncOpenAI(base_url=f"{root}/v1", api_key=key, max_retries=2) as client,
+    ):
+        asking = asyncio.create_task(client.chat.completions.create(model="writer", messages=HI))
+        await way.again.wait()
+        gate.set()
+        answer = await asking
+    assert answer.choices[0].message.content == "Once."
+    assert len(upstream.requests) == 1
