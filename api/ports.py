@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from hub.accounts.turns import Ask, Call, TurnRecord
 from hub.channel import State, WebhookAnswer
 from hub.deliveries import DeliveryRecord
+from hub.fetch import Fetcher
 from hub.files import FileStore
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk
@@ -161,6 +162,8 @@ class Hub:
     accept: Callable[[Message], Awaitable[None]]
     """Takes a message that was said in a web room, as a channel would."""
     ready: Callable[[], Awaitable[Readiness]]
+    fetch: Fetcher = field(default_factory=Fetcher)
+    """Fetches the URLs in messages, from the public internet alone."""
     channels: Sequence[str] = ()
     """The names of the enabled channels."""
     webhooks: Mapping[tuple[str, str], Push] = field(default_factory=dict[tuple[str, str], Push])

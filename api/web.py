@@ -14,17 +14,19 @@ from typing import Any, Self, cast
 
 import msgspec
 from quart import Blueprint, Response, request
-from quart.datastructures import FileStorage
 
-from api import current, posting, sse, uploads
+from api import current, posting, sse
 from api.auth import require
 from api.messages import cursor, shown
+from api.openai.parts import attached, read, stored
 from api.ports import Hub
 from api.repeats import once
-from api.wire import fit, read
+from api.uploads import Upload, form
+from api.wire import fit
+from api.wire import read as read_body
 from hub.accounts.keys import Key
 from hub.errors import InboxFull, NotFound, RequestError
-from hub.message import Address, Author, Live, Message
+from hub.message import Address, Author, Live, Message, Part
 from hub.rooms import Post, StoredRooms, topic
 from hub.signals import POLL, Listener
 
@@ -50,7 +52,7 @@ class NewSaying(msgspec.Struct):
 
     text: str | None = None
     name: str | None = None
-    parts: list[uploads.Piece] | None = None
+    parts: list[dict[str, Any]] | None = None
     press: Press | None = None
 
 
@@ -63,7 +65,7 @@ async def say(room: str) -> Response:
     author = _author(new.name)
     below = None if new.press is None else await _pressed(to, new, files)
     if below is None:
-        said = await uploads.parts(new.text, new.parts or (), files)
+        said = await _said(new, files)
     else:
         said = posting.parts(cast(Press, new.press).value)
 
@@ -92,15 +94,26 @@ async def events(room: str) -> Response:
     return sse.stream(_follow(current.hub(), to, after, current.keep_alive()))
 
 
-async def _read() -> tuple[NewSaying, Sequence[FileStorage]]:
+async def _read() -> tuple[NewSaying, Sequence[Upload]]:
     """The body, JSON or a form with files."""
     if request.mimetype != "multipart/form-data":
-        return await read(NewSaying), ()
-    fields, files = await uploads.form()
+        return await read_body(NewSaying), ()
+    fields, files = await form()
     return fit(fields, NewSaying), files
 
 
-async def _pressed(room: Address, new: NewSaying, files: Sequence[FileStorage]) -> Post:
+async def _said(new: NewSaying, files: Sequence[Upload]) -> tuple[Part, ...]:
+    """What was said, its files stored; raises RequestError that names what is wrong, TooLarge."""
+    pieces = [*read(new.text or "", "text"), *read(new.parts or [], "parts"), *attached(files)]
+    for piece in pieces:
+        if isinstance(piece.found, str):
+            posting.text(piece.found, piece.where)
+    if not pieces:
+        raise posting.missing("text")
+    return await stored(pieces)
+
+
+async def _pressed(room: Address, new: NewSaying, files: Sequence[Upload]) -> Post:
     """The message whose button is pressed; raises RequestError where the room shows no such button."""
     press = cast(Press, new.press)
     if new.text or new.parts or files:

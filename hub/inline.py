@@ -20,6 +20,9 @@ LONGEST_NAME = 150
 MB = 2**20
 _WORD = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"
 _TYPE = re.compile(f"{_WORD}/{_WORD}")
+_SAME = {"image/jpg": "image/jpeg", "audio/x-wav": "audio/wav", "audio/mp3": "audio/mpeg"}
+"""Types as they are often written, and what they are called."""
+_BEGINS = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
 
 class Inline(NamedTuple):
@@ -29,18 +32,18 @@ class Inline(NamedTuple):
     content: bytes
 
 
-def read_data_url(url: str, most: int) -> Inline:
-    """What a `data:` URL holds; raises RequestError when it is none, TooLarge over `most` bytes."""
+def read_data_url(url: str, most: int, name: str = "") -> Inline:
+    """What a `data:` URL holds; raises RequestError when it is none, TooLarge (for `name`) over `most` bytes."""
     head, comma, data = url.partition(",")
     scheme, _, kind = head.partition(":")
     if scheme.lower() != "data" or not comma:
         raise RequestError("That is not a data URL: write data:TYPE;base64,CONTENT.", code="invalid_value")
     if len(data) > 4 * most:
-        raise too_large(most)
+        raise too_large(most, name)
     kind, marked, _ = kind.partition(";base64")
-    content = _decoded(data) if marked else unquote_to_bytes(data)
+    content = read_base64(data) if marked else unquote_to_bytes(data)
     if len(content) > most:
-        raise too_large(most)
+        raise too_large(most, name)
     return Inline(media_type(kind or "text/plain"), content)
 
 
@@ -54,8 +57,20 @@ def media_type(given: str | None, name: str = "") -> str:
     """A type without its parameters, in lower case; else the one that the name's ending stands for."""
     plain = (given or "").partition(";")[0].strip().lower()
     if _TYPE.fullmatch(plain) and plain != ANY:
-        return plain
+        return _SAME.get(plain, plain)
     return mimetypes.guess_type(name)[0] or ANY
+
+
+def is_media(media_type: str) -> bool:
+    """Whether it is a type of pictures, sound or films; everything else may have text in it that can be read."""
+    return media_type.startswith(("image/", "audio/", "video/"))
+
+
+def image_type(content: bytes) -> str | None:
+    """PNG, JPEG, GIF or WebP, told by how the content begins; None for anything else."""
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for begins, kind in _BEGINS if content.startswith(begins)), None)
 
 
 def file_name(given: str | None, kind: str) -> str:
@@ -69,7 +84,8 @@ def file_name(given: str | None, kind: str) -> str:
     return f"{stem[: LONGEST_NAME - 11]}.{ending}" if keeps and stem else name[:LONGEST_NAME]
 
 
-def _decoded(data: str) -> bytes:
+def read_base64(data: str) -> bytes:
+    """What is written in base64; raises RequestError for what is not."""
     try:
         return base64.b64decode("".join(data.split()), validate=True)
     except (binascii.Error, ValueError) as error:

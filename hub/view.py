@@ -11,6 +11,7 @@ from msgspec import structs
 
 from hub import tokens
 from hub.agent import Room
+from hub.inline import is_media
 from hub.memory import Entry, Heard, Said, Stepped, Summary
 from hub.message import File, Message, described
 
@@ -152,7 +153,7 @@ def is_image(file: File) -> bool:
 
 def is_document(file: File) -> bool:
     """Whether a file may have text in it that a model can read."""
-    return not file.media_type.startswith(("image/", "audio/", "video/"))
+    return not is_media(file.media_type)
 
 
 def newest_documents(past: Past, own: Sequence[Entry], most: int) -> list[File]:

@@ -12,14 +12,14 @@ from api import current, errors
 from api.auth import require
 from api.openai import passthrough, wire
 from api.openai.models import named
+from api.openai.parts import heard
 from api.openai.reply import Head, Source, begin, events
-from api.openai.request import DEFAULT_SESSION, ChatRequest, agent_params, last_user_text, parse, session_id
+from api.openai.request import DEFAULT_SESSION, ChatRequest, agent_params, last_user, parse, session_id
 from api.ports import Hub, Named
 from api.wire import body as read_body
 from api.wire import decode
 from hub.accounts.turns import Ask, TurnRecord
 from hub.errors import InboxFull
-from hub.message import Text
 
 routes = Blueprint("chat", __name__)
 TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the request were ignored."'
@@ -41,7 +41,7 @@ async def complete() -> Response:
 
 async def _ask(target: Named, chat: ChatRequest, body: dict[str, Any], raw: bytes) -> Response:
     session = session_id(chat, request.headers) or chat.user
-    ask = _question(target, chat, body, session or DEFAULT_SESSION, raw)
+    ask = await _question(target, chat, body, session or DEFAULT_SESSION, raw)
     hub = current.hub()
     source = _streamed(hub, ask, chat.include_usage, current.keep_alive()) if chat.stream else _whole(hub, ask)
     try:
@@ -55,7 +55,7 @@ async def _ask(target: Named, chat: ChatRequest, body: dict[str, Any], raw: byte
     return response
 
 
-def _question(target: Named, chat: ChatRequest, body: dict[str, Any], session: str, raw: bytes) -> Ask:
+async def _question(target: Named, chat: ChatRequest, body: dict[str, Any], session: str, raw: bytes) -> Ask:
     key = current.key()
     fingerprint = sha256(f"{key.id}\0{session}\0".encode())
     fingerprint.update(raw)
@@ -63,7 +63,7 @@ def _question(target: Named, chat: ChatRequest, body: dict[str, Any], session: s
         agent=target.name,
         key_id=key.id,
         session_id=session,
-        parts=(Text(text=last_user_text(chat.messages)),),
+        parts=await heard(*last_user(chat.messages)),
         params=agent_params(body),
         posts_to=key.posts_to,
         fingerprint=fingerprint.hexdigest(),

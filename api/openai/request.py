@@ -98,14 +98,11 @@ def session_id(chat: ChatRequest, headers: Headers) -> str | None:
     return None if named is None else fit({"session_id": named}, _Session).session_id
 
 
-def last_user_text(messages: list[dict[str, Any]]) -> str:
-    """What the last user message says; raises RequestError when there is none, or it is not text."""
+def last_user(messages: list[dict[str, Any]]) -> tuple[Any, str]:
+    """The content of the last user message, and its place in the request; raises RequestError when there is none."""
     for index in range(len(messages) - 1, -1, -1):
         if messages[index].get("role") == "user":
-            text = _text(messages[index].get("content"), f"messages[{index}].content")
-            if text.strip():
-                return text
-            raise RequestError("The last user message is empty.", param=f"messages[{index}].content")
+            return messages[index].get("content"), f"messages[{index}].content"
     raise RequestError("There is no message with the role 'user'.", param="messages")
 
 
@@ -118,14 +115,6 @@ def check_messages(messages: list[dict[str, Any]], *, multiple: bool) -> None:
             raise RequestError(f"{where}: one of {', '.join(ROLES)}, not {role!r}", param=where)
         if isinstance(message.get("content"), list):
             _check_parts(message["content"], f"messages[{index}].content", MEDIA if multiple else ())
-
-
-def _text(content: Any, where: str) -> str:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise RequestError(f"{where}: a text or a list of parts", param=where)
-    return "\n".join(_check_parts(cast(list[Any], content), where))
 
 
 def _check_parts(parts: Iterable[Any], where: str, media: Sequence[str] = ()) -> list[str]:

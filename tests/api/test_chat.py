@@ -75,7 +75,7 @@ class TestWhole:
         ]
         async with facade.http() as client:
             await client.post(CHAT, json=body(messages=messages))
-        assert facade.fake.turns.asks[0].parts == (Text(text="one\ntwo"),)
+        assert facade.fake.turns.asks[0].parts == (Text(text="one"), Text(text="two"))
 
     async def test_L6_an_agent_gets_the_known_parameters(self, facade: Facade) -> None:
         async with facade.http() as client:
