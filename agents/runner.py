@@ -90,10 +90,10 @@ class Runner:
                     said.conclude(last)
                 if last or not in_time or not said.calls:
                     return Reply(text=said.text, finish=said.finish, usage=said.usage, model=said.model)
-            with turn.acting():
+            calls = tuple(map(_sound, said.calls))
+            with turn.acting(calls):
                 with said.counted():
                     results = await self._use(turn, tools, said.calls, deadline)
-                calls = tuple(map(_sound, said.calls))
                 await turn.checkpoint(
                     Step(text=said.text, calls=calls, results=results, usage=said.usage, model=said.model)
                 )
@@ -248,6 +248,7 @@ class _Said:
         if chunk.calls:
             self.calls = chunk.calls
         if chunk.reasoning:
+            self._turn.think(chunk.reasoning)
             self._thought.append(chunk.reasoning)
         if chunk.finish in _CUT_OFF:
             self.finish = chunk.finish

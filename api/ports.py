@@ -15,6 +15,7 @@ from hub.files import FileStore
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk
 from hub.people import Erased, Export
+from hub.progress import Happening
 from hub.signals import Signals
 from hub.store import Store
 
@@ -35,6 +36,13 @@ class Answer(Protocol):
 
     def __aiter__(self) -> AsyncIterator[str]: ...
 
+    def happenings(self) -> AsyncIterator[Happening]:
+        """Instead: everything that the turn does from its beginning, thoughts and tool calls too.
+
+        Its words are a preview: after a crash they may not be those of the `record`.
+        """
+        ...
+
     def began(self) -> None:
         """Say that the first byte of the answer went out."""
         ...
@@ -52,6 +60,14 @@ class Turns(Protocol):
 
         Raises InboxFull; TurnTimeout from the iteration when `api.turn_timeout` is over (the turn is cancelled).
         """
+        ...
+
+    async def start(self, ask: Ask) -> None:
+        """Send a message; its turn goes on whether or not somebody follows it. Raises InboxFull."""
+        ...
+
+    def follow(self, id: str) -> AbstractAsyncContextManager[Answer]:
+        """Follow a turn that there is, from its beginning and without a limit of time; leaving changes nothing."""
         ...
 
     async def find(self, id: str) -> TurnRecord | None:

@@ -222,12 +222,19 @@ class Turn(Protocol):
         """Show a piece of the reply that is being written; may be lost."""
         ...
 
+    def think(self, text: str) -> None:
+        """Show a piece of what the model thinks; may be lost, and is not stored."""
+        ...
+
     def spent(self, usage: Usage, model: str) -> None:
         """Count the tokens of a model call that was cut off; those of steps and replies are counted with them."""
         ...
 
-    def acting(self) -> AbstractContextManager[None]:
-        """For what must not be cut in two: no newer message interrupts the turn before this is left."""
+    def acting(self, calls: tuple[ToolCall, ...] = ()) -> AbstractContextManager[None]:
+        """For what must not be cut in two: no newer message interrupts the turn before this is left.
+
+        `calls` are the tools that are used inside, to be shown.
+        """
         ...
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from math import inf
 
 import msgspec
 import structlog
 
+from hub import memory
 from hub.accounts import turns
 from hub.accounts.turns import RETRY_SECONDS, Ask, Sign, TurnRecord, end_of, signs_of
-from hub.bus import Bus, Outcome, Publish
+from hub.bus import AlreadyThere, Bus, Outcome, Publish
 from hub.errors import ModelUnavailable, StoreUnavailable, TurnTimeout
+from hub.memory import Entry
 from hub.message import API, Address, Author, Live, Message, agent_inbox
+from hub.progress import Happening, Progress
 from hub.signals import POLL, Listener
 from hub.store import Connection
 
@@ -61,33 +64,51 @@ class FollowedTurn:
     async def __aiter__(self) -> AsyncIterator[str]:
         shown: list[str] = []
         length = 0
-        async for live in self._lives():
-            text = live.text[max(length - live.offset, 0) :] if live.offset <= length else ""
-            if text:
-                shown.append(text)
-                length += len(text)
-                yield text
+        async with aclosing(self._signs_of_life()) as signs:
+            async for sign in signs:
+                if sign is not None and sign.kind == "delta" and sign.offset <= length:
+                    text = sign.text[length - sign.offset :]
+                    if text:
+                        shown.append(text)
+                        length += len(text)
+                        yield text
+                elif sign is None or sign.kind == "done":
+                    self._end(sign.record if sign and sign.record else await self._asks.row(self.id))
         response, seen = self.record.response or "", "".join(shown)
         if not response.startswith(seen):
             raise ModelUnavailable("The answer was begun anew after a failure; ask again.")
         if len(response) > length:
             yield response[length:]
 
-    async def _lives(self) -> AsyncIterator[Live]:
-        """The turn's deltas until it is over; then `record` is known."""
+    async def happenings(self) -> AsyncIterator[Happening]:
+        """All that the turn does, from its beginning to its end: what happened before it was followed, then live."""
+        progress, self._look = Progress(), True
+        async with aclosing(self._signs_of_life()) as signs:
+            async for sign in signs:
+                if sign is None or progress.is_behind(sign):
+                    record, entries = await self._asks.look(self.id, progress.read)
+                    for one in progress.catch_up(entries):
+                        yield one
+                    self._end(record)
+                if sign is not None:
+                    for one in progress.hear(sign):
+                        yield one
+        for one in progress.end(self.record.response or ""):
+            yield one
+
+    def _end(self, record: TurnRecord | None) -> None:
+        """Note the record of a turn that is over."""
+        if record is not None and record.over:
+            self._record = record
+
+    async def _signs_of_life(self) -> AsyncGenerator[Sign | None]:
+        """The turn's signs, and None when it is time to look at its row, until `record` is known."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
-        while True:
-            live = None if self._look else await self._next(deadline - loop.time())
-            if live is not None and live.kind == "delta":
-                yield live
-            if live is None or live.kind == "done":
-                self._look = False
-                record = live.record if live and live.record else await self._asks.row(self.id)
-                if record is not None and record.over:
-                    self._record = record
-                    return
-            if loop.time() >= deadline:
+        while self._record is None:
+            look, self._look = self._look, False
+            yield None if look else await self._next(deadline - loop.time())
+            if self._record is None and loop.time() >= deadline:
                 self._record = await self._asks.cancel(self.id)
                 raise TurnTimeout(f"No answer within {self._timeout:g} s; the turn was cancelled.")
 
@@ -111,11 +132,10 @@ class Asks:
     async def ask(self, ask: Ask) -> AsyncGenerator[FollowedTurn]:
         """Send a message and follow its turn; raises InboxFull."""
         repeated = await self._repeated(ask) if ask.repeats else None
-        turn = repeated or uuid.uuid4().hex
+        turn = repeated or ask.id
         with self._bus.signals.listen(signs_of(turn) if ask.pieces else end_of(turn)) as signs:
-            if repeated is None:
-                await self._publish(turn, ask)
-            followed = FollowedTurn(self, turn, signs, timeout=self._timeout, look=repeated is not None)
+            is_new = repeated is None and await self._publish(ask)
+            followed = FollowedTurn(self, turn, signs, timeout=self._timeout, look=not is_new)
             self._followers[turn] += 1
             try:
                 yield followed
@@ -123,14 +143,25 @@ class Asks:
                 self._followers[turn] -= 1
                 if not self._followers[turn]:
                     del self._followers[turn]
-                if not followed.over:
+                if not followed.over and not ask.goes_on:
                     self._leave(turn, 0.0 if followed.has_begun else self._grace)
 
-    async def _publish(self, id: str, ask: Ask) -> None:
+    async def start(self, ask: Ask) -> None:
+        """Send a message; its turn goes on whether or not somebody follows it. Raises InboxFull."""
+        await self._publish(msgspec.structs.replace(ask, goes_on=True))
+
+    @asynccontextmanager
+    async def follow(self, id: str) -> AsyncGenerator[FollowedTurn]:
+        """Follow a turn that somebody asked for; leaving it changes nothing, and it is waited for without a limit."""
+        with self._bus.signals.listen(signs_of(id)) as signs:
+            yield FollowedTurn(self, id, signs, timeout=inf, look=True)
+
+    async def _publish(self, ask: Ask) -> bool:
+        """Store the message and its turn; False when they are there already."""
         now = self._bus.clock()
         address = Address(API, str(ask.key_id), ask.session_id)
         message = Message(
-            id=id,
+            id=ask.id,
             address=address,
             author=Author(id=str(ask.key_id), name=str(ask.key_id), kind="api"),
             parts=ask.parts,
@@ -139,7 +170,7 @@ class Asks:
             posts_to=ask.posts_to,
         )
         record = TurnRecord(
-            id=id,
+            id=ask.id,
             address=str(address),
             status="queued",
             agent=ask.agent,
@@ -149,13 +180,22 @@ class Asks:
             created_at=now,
         )
         publish = Publish(
-            inbox=agent_inbox(ask.agent), lane=str(address), id=id, body=msgspec.json.encode(message), bounded=True
+            inbox=agent_inbox(ask.agent),
+            lane=str(address),
+            id=ask.id,
+            body=msgspec.json.encode(message),
+            bounded=True,
+            once=True,
         )
         try:
             await self._bus.commit(publish, also=lambda connection: turns.save(connection, record))
+        except AlreadyThere:
+            return False
         except asyncio.CancelledError:
-            self._leave(id, self._grace)  # it may be stored all the same
+            if not ask.goes_on:
+                self._leave(ask.id, self._grace)  # it may be stored all the same
             raise
+        return True
 
     async def _repeated(self, ask: Ask) -> str | None:
         """The turn that an SDK's retry means: the same request, not cancelled, its answer not written out in full."""
@@ -188,6 +228,15 @@ class Asks:
     async def row(self, id: str) -> TurnRecord | None:
         """The turn's row as it is stored."""
         return await self._bus.store.read(lambda connection: turns.find(connection, id))
+
+    async def look(self, id: str, first: int) -> tuple[TurnRecord | None, list[Entry]]:
+        """The turn's row, and its entries from a number on: all there are, if the row says that it is over."""
+
+        def unit(connection: Connection) -> tuple[TurnRecord | None, list[Entry]]:
+            record = turns.find(connection, id)
+            return record, memory.journal(connection, id, first)[1]
+
+        return await self._bus.store.read(unit)
 
     async def find(self, id: str) -> TurnRecord | None:
         """A turn with its present status, or None."""

@@ -165,9 +165,9 @@ def _found(row: Any, query: str) -> Found:
     return Found(at=row.at, by=by, text=search.excerpt(entry.text, query))
 
 
-def journal(connection: Connection, turn: str) -> tuple[int | None, list[Entry]]:
-    """The session and entries of a turn that was begun before; (None, []) for one that was not."""
-    rows = connection.execute(_JOURNAL, {"turn_": turn}).all()
+def journal(connection: Connection, turn: str, first: int = 0) -> tuple[int | None, list[Entry]]:
+    """The session and entries (from the number `first`) of a turn that was begun; (None, []) where there are none."""
+    rows = connection.execute(_JOURNAL, {"turn_": turn, "first": first}).all()
     return (rows[0].session if rows else None), [decode(row.body) for row in rows]
 
 
@@ -219,7 +219,9 @@ _FOUND = (
     )
 )
 _JOURNAL = (
-    select(entries.c.session, entries.c.body).where(entries.c.turn == bindparam("turn_")).order_by(entries.c.ordinal)
+    select(entries.c.session, entries.c.body)
+    .where(entries.c.turn == bindparam("turn_"), entries.c.ordinal >= bindparam("first"))
+    .order_by(entries.c.ordinal)
 )
 
 

@@ -156,7 +156,7 @@ class Delivery(Value, frozen=True, kw_only=True):
 class Live(Value, frozen=True, kw_only=True):
     """A disposable sign of life from a running turn; `offset` is where `text` starts, in characters of the reply."""
 
-    kind: Literal["typing", "delta", "reasoning", "done"]
+    kind: Literal["typing", "delta", "reasoning", "calls", "step", "done"]
     turn: str
     address: Address
     agent: str = ""
@@ -164,6 +164,8 @@ class Live(Value, frozen=True, kw_only=True):
     """What the answer will quote."""
     offset: int = 0
     text: str = ""
+    step: int = 0
+    """How many steps the turn had finished."""
 
 
 def text_of(parts: tuple[Part, ...]) -> str:

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from hub import facts, history, memory, tokens
-from hub.accounts.turns import signs_of
+from hub.accounts.turns import Sign, signs_of
 from hub.agent import Fact, Receipt, Reply, Room, Step
 from hub.bus import Bus, Hold, Waiting
 from hub.errors import Forbidden, RequestError, StoreUnavailable
@@ -21,7 +21,7 @@ from hub.facts import place_of
 from hub.files import FileStore
 from hub.memory import Entry, Heard, Stepped
 from hub.message import API, Address, Author, Buttons, Delivery, File, Live, Message, Part, described, news_of
-from hub.model import Usage
+from hub.model import ToolCall, Usage
 from hub.posts import Posts, may_post
 from hub.recall import TurnMemory
 from hub.reminders import Reminders
@@ -251,8 +251,10 @@ class RunningTurn:
         self._emitted = len(self.response)
 
     @contextmanager
-    def acting(self) -> Generator[None]:
+    def acting(self, calls: tuple[ToolCall, ...] = ()) -> Generator[None]:
         """What is done inside is finished before a newer message interrupts the turn."""
+        if calls:
+            self._sign("calls", calls=calls)
         self._is_acting = True
         self._overtake()
         try:
@@ -290,6 +292,7 @@ class RunningTurn:
         self._finish(step)
         self.entries.append(memory.stepped(step))
         await self._write()
+        self._sign("step")
 
     async def _write(self) -> None:
         await self.listen()  # what is stored stays as it is
@@ -387,10 +390,21 @@ class RunningTurn:
             reply_to=self.reply_to,
             offset=self._emitted,
             text=text,
+            step=len(self.steps),
         )
         self._emitted += len(text)
         self._pieces.append(text)
         self._bus.signals.send(self._topic, msgspec.json.encode(live))
+
+    def think(self, text: str) -> None:
+        """Show a piece of what the model thinks."""
+        self._sign("reasoning", text=text)
+
+    def _sign(self, kind: Literal["reasoning", "calls", "step"], **what: Any) -> None:
+        """Tell a program what happens beside the reply; chats are not shown it."""
+        if self.address.channel == API:
+            sign = Sign(kind=kind, turn=self.id, address=self.address, step=len(self.steps), **what)
+            self._bus.signals.send(self._topic, msgspec.json.encode(sign))
 
     def finish(self, reply: Reply) -> None:
         """Take over the agent's last words."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Any, Literal
+from uuid import uuid4
 
+import msgspec
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.errors import ModelError
 from hub.message import Live, Part, Value
-from hub.model import Completion, Usage
+from hub.model import Completion, ToolCall, Usage
 from hub.store.tables import turns
 
 Status = Literal["queued", "running", "completed", "cancelled", "failed"]
@@ -21,8 +23,11 @@ RETRY_SECONDS = 600.0
 class Ask(Value, frozen=True, kw_only=True):
     """A message for an agent, from a program: `session_id` is the caller's name of the conversation.
 
-    With `repeats` an SDK sent the same request again: its `fingerprint` finds the turn to attach to.
+    `id` is the turn's; asked again it is the same turn. With `repeats` an SDK sent the same request again: its
+    `fingerprint` finds the turn to attach to.
     """
+
+    id: str = msgspec.field(default_factory=lambda: uuid4().hex)
 
     agent: str
     key_id: int
@@ -33,6 +38,8 @@ class Ask(Value, frozen=True, kw_only=True):
     """Address patterns of the key's `deliver` scope; `*` for all."""
     fingerprint: str
     repeats: bool = False
+    goes_on: bool = False
+    """It does not end with its asker, who will ask for it again by its id."""
     pieces: bool = True
     """Show the answer as it is written; otherwise only its end is told, and nobody wakes for each piece."""
 
@@ -81,6 +88,8 @@ class Sign(Live, frozen=True, kw_only=True):
     """A sign of life to the asker of a turn; the last one has the turn's record, unless that is too long for it."""
 
     record: TurnRecord | None = None
+    calls: tuple[ToolCall, ...] = ()
+    """The tools that are being called, where the kind is `calls`."""
 
 
 def error_code(error: object) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from hub.agent import Fact, Found, Recalled, Receipt, Room, Schedule, Scope, Step
 from hub.errors import HubError, NotFound
 from hub.message import Address, Author, Buttons, File, Message, Part, Text
-from hub.model import Usage
+from hub.model import ToolCall, Usage
 from hub.when import When, first
 
 CHAT = Address("support", "42", "7")
@@ -92,6 +92,7 @@ class FakeTurn:
         self.files: dict[str, bytes] = {}
         self.schedules = FakeSchedules()
         self.emitted: list[str] = []
+        self.thought: list[str] = []
         self.cut: list[tuple[Usage, str]] = []
         """Tokens of model calls that were cut off, and whose they were."""
         self.status = "delivered"
@@ -111,7 +112,7 @@ class FakeTurn:
         return taken
 
     @contextmanager
-    def acting(self) -> Generator[None]:
+    def acting(self, calls: tuple[ToolCall, ...] = ()) -> Generator[None]:
         self.acted.append("begins")
         yield
         self.acted.append("ends")
@@ -141,6 +142,9 @@ class FakeTurn:
 
     def emit(self, text: str) -> None:
         self.emitted.append(text)
+
+    def think(self, text: str) -> None:
+        self.thought.append(text)
 
     def spent(self, usage: Usage, model: str) -> None:
         self.cut.append((usage, model))

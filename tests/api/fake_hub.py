@@ -20,6 +20,7 @@ from hub.files import FileStore
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Usage
 from hub.people import People
+from hub.progress import Happening, Words
 from hub.signals.local import LocalSignals
 from hub.store import Store
 
@@ -56,6 +57,10 @@ class FakeAnswer:
                 yield piece
         self.log.append("over")
 
+    async def happenings(self) -> AsyncIterator[Happening]:
+        async for piece in self:
+            yield Words(text=piece)
+
     def began(self) -> None:
         self.log.append("began")
 
@@ -88,6 +93,13 @@ class FakeTurns:
         finally:
             answer.log.append("left")
             answer.left.set()
+
+    async def start(self, ask: Ask) -> None:
+        self.asks.append(ask)
+
+    @asynccontextmanager
+    async def follow(self, id: str) -> AsyncGenerator[FakeAnswer, None]:
+        yield FakeAnswer(self.records[id], self.script)
 
     def _record(self, ask: Ask) -> TurnRecord:
         said = "".join(piece for piece in self.script if isinstance(piece, str))

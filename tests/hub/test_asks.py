@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from hub.accounts.turns import Ask, TurnRecord
 from hub.agent import Reply, Step, Turn
@@ -227,7 +227,19 @@ async def test_a_client_gone_after_the_first_byte_cancels_at_once(engine: Engine
         assert await engine.outcome(BOT, answer.id) == ("silent", "stopped")
 
 
-async def test_a_client_cut_off_while_its_message_is_stored_leaves_nothing_running(engine: Engine) -> None:
+async def test_a_client_cut_off_while_its_message_is_stored_leaves_nothing_running(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, stored = engine.store.write, asyncio.Event()
+
+    async def unheard(unit: Callable[[Connection], object]) -> object:
+        result = await write(unit)
+        if not stored.is_set():
+            stored.set()
+            await asyncio.Event().wait()
+        return result
+
+    monkeypatch.setattr(engine.store, "write", unheard)
     async with asking(engine, grace=0.02) as asks:
 
         async def call() -> None:
@@ -235,7 +247,7 @@ async def test_a_client_cut_off_while_its_message_is_stored_leaves_nothing_runni
                 raise AssertionError
 
         task = asyncio.create_task(call())
-        await asyncio.sleep(0)  # its unit is on its way to the database's thread
+        await soon(stored.wait())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
