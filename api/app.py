@@ -1,9 +1,23 @@
 """The façade: every route below one Quart app.
 
 To add a route: a module with a Blueprint called `routes`, every view marked `@require(scope)` or `@without_key`
-(api/auth.py), and its line in ROUTES. A view reads `current.hub()`, `current.key()` and `await wire.read(Body)`,
-returns `wire.answer(value)`, or `sse.stream(source)`, and raises what hub/errors.py has; api/errors.py turns that into
-the response. A source runs after the request's context is gone: it is handed what it needs.
+(api/auth.py) and, below that, `@document(...)` (api/document.py), and its line in ROUTES. So:
+
+    @routes.post("/v1/things")
+    @require("chat")
+    @document({200: (Thing, Stream(Piece)), 202: Thing}, body=NewThing, errors=(429, 502), once=True)
+    async def create() -> Response:
+        ...
+
+The docstring is its summary and, after an empty line, its description. The types are what the route reads and writes
+anyway: Structs for bodies (`wire.read(NewThing)`) and for the parameters behind the `?` (`query=Page`, read with
+`wire.query(Page)`), Structs or TypedDicts for answers. The range and the words of a field: `Annotated[int, Meta(ge=1,
+description="...")]`. Errors that follow from the rest are not named again (`document` says which), their shape follows
+from the path. Tests fail for a route without `@document`, and for an answer that its route does not announce.
+
+A view reads `current.hub()` and `current.key()`, returns `wire.answer(value)` or `sse.stream(source)`, and raises what
+hub/errors.py has; api/errors.py turns that into the response. A source runs after the request's context is gone: it is
+handed what it needs.
 """
 
 from __future__ import annotations
@@ -29,6 +43,7 @@ ROUTES = (
     "api.people",
     "api.webhooks",
     "api.ops",
+    "api.reference",
 )
 
 

@@ -34,15 +34,21 @@ def require(*scopes: Scope) -> Callable[[View[P, R]], View[P, R]]:
             g.key = key
             return await view(*args, **kwargs)
 
-        return without_key(checked)
+        setattr(checked, _CHECKED, scopes)
+        return checked
 
     return decorate
 
 
 def without_key(view: View[P, R]) -> View[P, R]:
     """The route answers everybody."""
-    setattr(view, _CHECKED, True)
+    setattr(view, _CHECKED, None)
     return view
+
+
+def scopes(view: Callable[..., object]) -> tuple[Scope, ...] | None:
+    """The scopes of which a route asks for one; None where it answers everybody."""
+    return getattr(view, _CHECKED)
 
 
 def refuse_unchecked(app: Quart) -> None:

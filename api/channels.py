@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, TypedDict
 
 import msgspec
 from quart import Blueprint, Response
 
 from api import current, wire
 from api.auth import require
+from api.document import document
 from hub import access
+from hub.channel import State
 from hub.errors import NotFound, RequestError
 from hub.health import Health, of_channels
 
@@ -22,8 +24,56 @@ class Code(msgspec.Struct):
     code: str
 
 
+class ChannelState(TypedDict):
+    """How a channel is; `since` a Unix time."""
+
+    channel: str
+    state: State
+    error: str | None
+    since: int
+    reconnects: int
+
+
+class Channels(TypedDict):
+    """Every enabled channel."""
+
+    channels: list[ChannelState]
+
+
+class Restarted(TypedDict):
+    """That a channel will connect anew; `held` when a process held it."""
+
+    success: Literal[True]
+    channel: str
+    held: bool
+
+
+class Stranger(TypedDict):
+    """Somebody who asks to talk to a bot."""
+
+    code: str
+    userId: str
+    name: str
+    createdAt: int
+    expiresAt: int
+
+
+class Strangers(TypedDict):
+    """Who waits for approval."""
+
+    requests: list[Stranger]
+
+
+class Approved(TypedDict):
+    """Who was let in."""
+
+    success: Literal[True]
+    userId: str
+
+
 @routes.get("/api/v1/channels")
 @require("read")
+@document({200: Channels})
 async def show() -> Response:
     """Every enabled channel with its state, as its holder last said."""
     hub = current.hub()
@@ -34,6 +84,7 @@ async def show() -> Response:
 
 @routes.post("/api/v1/channels/<name>/restart")
 @require("admin")
+@document({202: Restarted})
 async def restart(name: str) -> Response:
     """Have a channel connect anew, whichever process holds it."""
     _known(name)
@@ -43,13 +94,14 @@ async def restart(name: str) -> Response:
 
 @routes.get("/api/v1/pairing/<channel>")
 @require("admin")
+@document({200: Strangers})
 async def pending(channel: str) -> Response:
     """Who waits for approval."""
     _known(channel)
     hub = current.hub()
     now = hub.clock()
     found = await hub.store.read(lambda connection: access.pending(connection, channel, now))
-    requests = [
+    requests: list[Stranger] = [
         {
             "code": one.code,
             "userId": one.sender,
@@ -64,6 +116,7 @@ async def pending(channel: str) -> Response:
 
 @routes.post("/api/v1/pairing/<channel>/approve")
 @require("admin")
+@document({200: Approved}, body=Code)
 async def approve(channel: str) -> Response:
     """Let the person in who was given the code."""
     _known(channel)
@@ -81,7 +134,7 @@ def _known(channel: str) -> None:
         raise NotFound(f"There is no enabled channel '{channel}'.", code="unknown_channel")
 
 
-def _shown(name: str, health: Health) -> dict[str, Any]:
+def _shown(name: str, health: Health) -> ChannelState:
     return {
         "channel": name,
         "state": health.state,

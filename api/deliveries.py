@@ -9,6 +9,7 @@ from quart import Blueprint, Response
 
 from api import current, posting
 from api.auth import require
+from api.document import document
 from api.repeats import once
 from api.wire import answer, read
 from hub.accounts.keys import Key
@@ -51,7 +52,7 @@ class Receipt(msgspec.Struct):
     at: int
 
 
-class Shown(msgspec.Struct):
+class DeliveryState(msgspec.Struct):
     """A delivery as its caller sees it."""
 
     id: str
@@ -71,6 +72,7 @@ class Shown(msgspec.Struct):
 
 @routes.post("/v1/deliveries")
 @require("deliver")
+@document({200: DeliveryState, 202: DeliveryState}, body=NewDelivery, errors=(429,), once=True)
 async def create() -> Response:
     """Put a message on its way: 200 when its end was seen within `wait`, else 202."""
     new = await read(NewDelivery)
@@ -87,6 +89,7 @@ async def create() -> Response:
 
 @routes.get("/v1/deliveries/<id>")
 @require("deliver")
+@document({200: DeliveryState})
 async def show(id: str) -> Response:
     """One delivery as it now is."""
     return answer(shown(await _mine(id)))
@@ -94,6 +97,7 @@ async def show(id: str) -> Response:
 
 @routes.delete("/v1/deliveries/<id>")
 @require("deliver")
+@document({200: DeliveryState})
 async def discard(id: str) -> Response:
     """Withdraw a delivery; what was sent already stays, and the answer says how it now is."""
     record = await _mine(id)
@@ -121,10 +125,10 @@ async def post(
     return await hub.posts.deliver(delivery, wait)
 
 
-def shown(record: DeliveryRecord) -> Shown:
+def shown(record: DeliveryRecord) -> DeliveryState:
     """What a caller sees of a delivery."""
     delivery, to = record.delivery, record.delivery.address
-    return Shown(
+    return DeliveryState(
         id=delivery.id,
         address=str(to),
         channel=to.channel,

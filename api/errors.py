@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
@@ -51,6 +51,37 @@ STOPPING = Problem(
     code="stopping",
     headers={"Retry-After": "1"},
 )
+
+
+class Words(TypedDict):
+    """What is wrong: `param` names the field to blame, `code` is for programs."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Error(TypedDict):
+    """An error, in OpenAI's shape."""
+
+    error: Words
+
+
+class FlatError(TypedDict):
+    """An error of the routes that LettaBot's clients use."""
+
+    success: Literal[False]
+    error: str
+    code: str | None
+
+
+class PanelError(TypedDict):
+    """An error of the routes that BRConnector's clients use."""
+
+    success: Literal[False]
+    data: str
+    error: Words
 
 
 class Told(Exception):
@@ -182,6 +213,11 @@ def _of_http(error: HTTPException) -> Problem:
     code = error.name.lower().replace(" ", "_")
     kind = "not_found_error" if status == 404 else "invalid_request_error" if status < 500 else "server_error"
     return Problem(status=status, message=message, type=kind, code=code, headers=headers)
+
+
+def shape(path: str) -> type[Error | FlatError | PanelError]:
+    """The shape of the errors of a path, as `_shape` makes them."""
+    return FlatError if _below(path, FLAT) else PanelError if _below(path, PANEL) else Error
 
 
 def _shape(path: str, problem: Problem) -> dict[str, Any]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any, cast
+from typing import Annotated, Any, Literal, TypedDict, cast
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Meta
 from quart import Blueprint, Response, request
 from werkzeug.http import dump_options_header
 
 from api import current, posting
 from api.auth import require
 from api.deliveries import OPEN, WAIT, check, post
+from api.document import Content, document
+from api.errors import FlatError
 from api.repeats import once
-from api.wire import answer, fit, read
+from api.wire import answer, fit, query, read
 from hub.deliveries import DeliveryRecord
 from hub.errors import NotFound, RequestError
 from hub.inline import file_name, media_type
@@ -47,8 +50,87 @@ class NewMessage(msgspec.Struct):
     kind: Any = None
 
 
+class Posted(TypedDict):
+    """What the platform took; `messageId` is its own id."""
+
+    success: Literal[True]
+    messageId: str | None
+    status: str
+    id: str
+
+
+class Waiting(TypedDict):
+    """That it is on its way."""
+
+    success: Literal[True]
+    status: Literal["waiting"]
+    reason: str | None
+    id: str
+
+
+class NotPosted(FlatError):
+    """That it could not be delivered."""
+
+    id: str
+
+
+class Speaker(TypedDict):
+    """Who said something."""
+
+    id: str
+    name: str
+    kind: Literal["person", "bot", "agent", "api"]
+
+
+class RoomFile(TypedDict):
+    """A file of a message; `size` in bytes."""
+
+    name: str
+    media_type: str
+    size: int
+    url: str
+
+
+class RoomButton(TypedDict):
+    """A button below a message."""
+
+    text: str
+    value: str
+
+
+class RoomMessage(TypedDict):
+    """A message of a web room."""
+
+    id: str
+    channel: str
+    chat_id: str
+    thread_id: str | None
+    author: Speaker
+    text: str
+    files: list[RoomFile]
+    buttons: list[list[RoomButton]]
+    at: int
+
+
+class RoomMessages(TypedDict):
+    """Messages, the oldest first; `next` is what `after` shall be to go on."""
+
+    messages: list[RoomMessage]
+    next: str | None
+
+
+class Since(msgspec.Struct):
+    """Which messages of a room."""
+
+    channel: str
+    chat_id: str
+    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = LIMIT
+
+
 @routes.post("/api/v1/messages")
 @require("deliver")
+@document({200: Posted, 202: Waiting, 502: NotPosted}, body=NewMessage, form=NewMessage, errors=(429,), once=True)
 async def create() -> Response:
     """Post to a chat and wait 10 s for the end: 200 delivered, 202 still waiting, 502 not delivered."""
     new = await _read()
@@ -66,20 +148,21 @@ async def create() -> Response:
 
 @routes.get("/api/v1/messages")
 @require("read")
+@document({200: RoomMessages}, query=Since)
 async def index() -> Response:
     """What was said in a web room after a cursor, the oldest first; `next` is the cursor to go on with."""
-    args = request.args
-    asked = posting.address(args.get("channel"), args.get("chat_id"))
-    after, limit = cursor(args.get("after"), "after"), _limit(args.get("limit"))
+    since = query(Since)
+    asked, after = posting.address(since.channel, since.chat_id), cursor(since.after, "after")
     hub = current.hub()
     room = hub.posts.room(asked)
-    posts = await StoredRooms(hub.store, hub.signals, hub.clock).read(room.channel, room.chat_id, after, limit)
-    following = str(posts[-1].id) if posts else args.get("after") or None
+    posts = await StoredRooms(hub.store, hub.signals, hub.clock).read(room.channel, room.chat_id, after, since.limit)
+    following = str(posts[-1].id) if posts else since.after
     return answer({"messages": [shown(post) for post in posts], "next": following})
 
 
 @routes.get(f"/api/v1/messages/<int(max={10**DIGITS - 1}):id>/files/<int(max={10**DIGITS - 1}):index>")
 @require("read")
+@document({200: Content("*/*")})
 async def file(id: int, index: int) -> Response:
     """What is in a file of a message in a web room; a browser shows only what cannot run there."""
     hub = current.hub()
@@ -110,7 +193,7 @@ def cursor(value: str | None, param: str) -> int:
     return int(value)
 
 
-def shown(post: Post) -> dict[str, Any]:
+def shown(post: Post) -> RoomMessage:
     """A message of a room as its readers see it."""
     author, address = post.author, post.address
     return {
@@ -159,11 +242,3 @@ def _outcome(record: DeliveryRecord) -> tuple[int, dict[str, Any]]:
         return 202, {"success": True, "status": "waiting", "reason": reason, **known}
     why = record.last_error or record.reason or record.status
     return 502, {"success": False, "error": f"Not delivered: {why}", "code": "delivery_failed", **known}
-
-
-def _limit(value: str | None) -> int:
-    if not value:
-        return LIMIT
-    if not (value.isascii() and value.isdecimal() and 1 <= int(value[:9]) <= MOST):
-        raise RequestError(f"limit must be 1 to {MOST}.", param="limit", code="invalid_value")
-    return int(value)

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypedDict
+
 from quart import Blueprint, Response
 
 from api import current
 from api.auth import require, without_key
+from api.document import Content, document
 from api.wire import answer
 from hub import counts, metrics
+from hub.channel import State
 from hub.counts import InboxCount
 
 routes = Blueprint("ops", __name__)
 
 
+class Health(TypedDict):
+    """That the process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(TypedDict):
+    """How the parts of the hub are."""
+
+    status: Literal["ready", "not ready"]
+    store: str
+    migrations: str
+    roles: list[str]
+    channels: dict[str, State]
+
+
 @routes.get("/health")
 @without_key
+@document({200: Health})
 async def health() -> Response:
     """The process answers."""
     return answer({"status": "ok"})
@@ -22,21 +43,23 @@ async def health() -> Response:
 
 @routes.get("/ready")
 @without_key
+@document({200: Ready, 503: Ready})
 async def ready() -> Response:
     """Whether the hub can do its work, and how its parts are."""
     readiness = await current.hub().ready()
-    body = {
+    body: Ready = {
         "status": "ready" if readiness.ok else "not ready",
         "store": readiness.store,
         "migrations": readiness.migrations,
         "roles": list(readiness.roles),
-        "channels": readiness.channels,
+        "channels": dict(readiness.channels),
     }
     return answer(body, 200 if readiness.ok else 503)
 
 
 @routes.get("/metrics")
 @require("read")
+@document({200: Content("text/plain")})
 async def show_metrics() -> Response:
     """Every number, as Prometheus reads it."""
     hub = current.hub()

@@ -6,12 +6,15 @@ from quart import Blueprint, Response
 
 from api import current, wire
 from api.auth import require
+from api.document import document
+from hub.people import Erased, Export
 
 routes = Blueprint("people", __name__)
 
 
 @routes.get("/api/v1/people/<path:person>")
 @require("admin")
+@document({200: Export}, errors=(400,))
 async def export(person: str) -> Response:
     """All of it; the person is `channel:sender`."""
     return wire.answer(await current.hub().people.export(person))
@@ -19,6 +22,7 @@ async def export(person: str) -> Response:
 
 @routes.delete("/api/v1/people/<path:person>")
 @require("admin")
+@document({200: Erased}, errors=(400, 409))
 async def erase(person: str) -> Response:
     """Erase it for good, and say how much it was."""
     return wire.answer(await current.hub().people.erase(person))

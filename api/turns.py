@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, TypedDict
 
 from quart import Blueprint, Response
 
 from api import current, errors
 from api.auth import require
+from api.document import document
 from api.openai import wire
 from api.wire import answer
-from hub.accounts.turns import TurnRecord
+from hub.accounts.turns import Status, TurnRecord
 from hub.errors import NotFound
 
 routes = Blueprint("turns", __name__)
 
 
+class Turn(TypedDict):
+    """A turn as it is now; `response` and `finished_at` come with its end."""
+
+    id: str
+    object: Literal["turn"]
+    status: Status
+    agent: str | None
+    session_id: str | None
+    response: str | None
+    usage: wire.Used
+    error: errors.Words | None
+    created_at: int
+    finished_at: int | None
+
+
 @routes.get("/api/v1/turns/<id>")
 @require("read", "chat")
+@document({200: Turn})
 async def show(id: str) -> Response:
     """The turn as it is now."""
     return answer(turn(await _mine(id)))
@@ -25,6 +42,7 @@ async def show(id: str) -> Response:
 
 @routes.delete("/api/v1/turns/<id>")
 @require("chat")
+@document({200: Turn})
 async def cancel(id: str) -> Response:
     """The turn after it was asked to stop; the same again for one that is over."""
     record = await _mine(id)
@@ -39,7 +57,7 @@ async def _mine(id: str) -> TurnRecord:
     return record
 
 
-def turn(record: TurnRecord) -> dict[str, Any]:
+def turn(record: TurnRecord) -> Turn:
     """A turn in the words of the API."""
     ended = record.status in ("failed", "cancelled")
     return {

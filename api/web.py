@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Self, cast
+from typing import Any, Self, TypedDict, cast
 
 import msgspec
 from quart import Blueprint, Response, request
 
 from api import current, posting, sse
 from api.auth import require
-from api.messages import cursor, shown
+from api.document import FileField, Stream, document
+from api.messages import RoomMessage, cursor, shown
 from api.openai.parts import attached, read, stored
 from api.ports import Hub
 from api.repeats import once
@@ -56,8 +57,47 @@ class NewSaying(msgspec.Struct):
     press: Press | None = None
 
 
+class SayingForm(msgspec.Struct):
+    """The same as a form, with files."""
+
+    text: str | None = None
+    name: str | None = None
+    files: list[FileField] | None = None
+
+
+class Said(TypedDict):
+    """What is stored now: `id` in the room, `message_id` for the hub."""
+
+    id: str
+    message_id: str
+
+
+class Delta(TypedDict):
+    """A piece of an answer that is being written, at its `offset`."""
+
+    turn: str
+    thread_id: str | None
+    offset: int
+    text: str
+
+
+class Typing(TypedDict):
+    """That an agent writes, or has stopped."""
+
+    turn: str
+    thread_id: str | None
+    active: bool
+
+
+class From(msgspec.Struct):
+    """Where to begin."""
+
+    after: str | None = None
+
+
 @routes.post("/api/v1/web/<room>")
 @require("chat")
+@document({202: Said}, body=NewSaying, form=SayingForm, errors=(429,), once=True)
 async def say(room: str) -> Response:
     """Say something to the room's agent: 202 once it is stored; `id` is the message's in the room."""
     to = posting.address(WEB, room, chat="room")
@@ -86,6 +126,11 @@ async def say(room: str) -> Response:
 
 @routes.get("/api/v1/web/<room>/events")
 @require("read")
+@document(
+    {200: Stream(message=RoomMessage, delta=Delta, typing=Typing)},
+    query=From,
+    headers={"Last-Event-ID": "The id of the last message that was seen; browsers send it."},
+)
 async def events(room: str) -> Response:
     """What is said from now on, or after `Last-Event-ID` (else `after`), as server-sent events."""
     to = posting.address(WEB, room, chat="room")

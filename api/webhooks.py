@@ -6,6 +6,8 @@ from quart import Blueprint, Response, request
 
 from api import current
 from api.auth import without_key
+from api.document import Content, document
+from api.errors import Error
 from hub.errors import NotFound, TooLarge
 
 routes = Blueprint("webhooks", __name__)
@@ -15,6 +17,7 @@ LIMIT = 1024 * 1024
 
 @routes.post("/webhooks/<kind>/<channel>")
 @without_key
+@document({"2XX": Content("*/*"), 503: (Error, Content("text/plain"))}, errors=(400, 401, 403, 413))
 async def receive(kind: str, channel: str) -> Response:
     """Hand a push to its channel; a 2xx is answered only once it is stored."""
     door = current.hub().webhooks.get((kind, channel))

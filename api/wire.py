@@ -46,10 +46,15 @@ def decode(body: bytes) -> Any:
         raise RequestError(f"The body is not JSON: {error}", code="invalid_json") from error
 
 
-def fit(value: Any, type: type[T]) -> T:
+def query(type: type[T]) -> T:
+    """What stands behind the `?` as a Struct, empty parameters left out; raises RequestError that names the field."""
+    return fit({name: value for name, value in request.args.items() if value}, type, strict=False)
+
+
+def fit(value: Any, type: type[T], *, strict: bool = True) -> T:
     """The value as the type; raises RequestError that names the field which does not fit."""
     try:
-        return msgspec.convert(value, type)
+        return msgspec.convert(value, type, strict=strict)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
         param = path.rstrip("`").lstrip(".") or None

@@ -8,9 +8,11 @@ from quart import Blueprint, Response
 
 from api import current
 from api.auth import require
+from api.document import document
 from api.openai import passthrough
-from api.openai.models import model
-from api.openai.request import parse
+from api.openai.answers import CHAT, CHAT_ERRORS
+from api.openai.models import Models, model
+from api.openai.request import ChatRequest, parse
 from api.ports import Named
 from api.wire import answer, body, decode
 from hub.errors import NotFound
@@ -20,6 +22,7 @@ routes = Blueprint("assistants", __name__, url_prefix="/api/v1/assistants/<id>/v
 
 @routes.post("/chat/completions")
 @require("chat")
+@document(CHAT, body=ChatRequest, errors=CHAT_ERRORS, sends={"X-Turn-Id": "The id of the turn."})
 async def complete(id: str) -> Response:
     """An answer, whole or as a stream."""
     assistant = _assistant(id)
@@ -31,6 +34,7 @@ async def complete(id: str) -> Response:
 
 @routes.get("/models")
 @require("chat", "read")
+@document({200: Models})
 async def index(id: str) -> Response:
     """The assistant itself."""
     return answer({"object": "list", "data": [model(_assistant(id))]})

@@ -10,11 +10,13 @@ from quart import Blueprint, Response, request
 
 from api import current, errors
 from api.auth import require
+from api.document import document
 from api.openai import passthrough, wire
+from api.openai.answers import CHAT, CHAT_ERRORS
 from api.openai.models import named
 from api.openai.parts import heard
 from api.openai.reply import Head, Source, begin, events
-from api.openai.request import DEFAULT_SESSION, ChatRequest, agent_params, last_user, parse, session_id
+from api.openai.request import DEFAULT_SESSION, SESSION_HEADERS, ChatRequest, agent_params, last_user, parse, session_id
 from api.ports import Hub, Named
 from api.wire import body as read_body
 from api.wire import decode
@@ -28,6 +30,13 @@ OWN_SESSION = "Requests without a session share one: pass session_id to have you
 
 @routes.post("/v1/chat/completions")
 @require("chat")
+@document(
+    CHAT,
+    body=ChatRequest,
+    errors=CHAT_ERRORS,
+    headers=dict.fromkeys(SESSION_HEADERS, "The conversation, unless the body names one."),
+    sends={"X-Turn-Id": "The id of the turn.", "Warning": "What of the request was not heeded."},
+)
 async def complete() -> Response:
     """An answer, whole or as a stream."""
     raw = await read_body()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 from quart import Blueprint, Response
 
 from api import current
 from api.auth import require
+from api.document import document
 from api.ports import Named
 from api.wire import answer
 from hub.errors import NotFound
@@ -15,8 +16,27 @@ from hub.errors import NotFound
 routes = Blueprint("models", __name__)
 
 
+class Model(TypedDict):
+    """An agent or a model; `created` a Unix time, `multiple` whether it takes images."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    multiple: bool
+    assistant_id: NotRequired[str]
+
+
+class Models(TypedDict):
+    """What this key may name."""
+
+    object: Literal["list"]
+    data: list[Model]
+
+
 @routes.get("/v1/models")
 @require("chat", "read")
+@document({200: Models})
 async def index() -> Response:
     """Agents, the default one first, then models."""
     return answer({"object": "list", "data": [model(named) for named in current.hub().names()]})
@@ -24,6 +44,7 @@ async def index() -> Response:
 
 @routes.get("/v1/models/<path:name>")
 @require("chat", "read")
+@document({200: Model})
 async def show(name: str) -> Response:
     """One of them."""
     return answer(model(named(name)))
@@ -39,7 +60,15 @@ def named(name: str | None) -> Named:
     raise NotFound(f"There is no model '{name}'; there is: {there}.", param="model", code="model_not_found")
 
 
-def model(named: Named) -> dict[str, Any]:
+def model(named: Named) -> Model:
     """An agent or model in OpenAI's words, and what they lack: whether it takes images, an agent's UUID."""
-    known = {"id": named.name, "object": "model", "created": named.created, "owned_by": "bothub"}
-    return known | {"multiple": named.multiple} | ({} if named.id is None else {"assistant_id": named.id})
+    known: Model = {
+        "id": named.name,
+        "object": "model",
+        "created": named.created,
+        "owned_by": "bothub",
+        "multiple": named.multiple,
+    }
+    if named.id is not None:
+        known["assistant_id"] = named.id
+    return known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -78,7 +79,7 @@ class Relay:
         self._chunks = chunks
         self._calls: tuple[ToolCall, ...] = ()
         self._finished = False
-        self._used: dict[str, Any] = {}
+        self._used: Mapping[str, Any] = {}
 
     def write(self, chunk: Chunk) -> bytes:
         """The events of a chunk; may be empty."""

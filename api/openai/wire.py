@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -32,7 +32,29 @@ def message(text: str, reasoning: str = "", calls: Sequence[ToolCall] = ()) -> d
     return said
 
 
-def usage(used: Usage) -> dict[str, Any]:
+class Cached(TypedDict):
+    """Of the prompt: what the model had read before."""
+
+    cached_tokens: int
+
+
+class Thought(TypedDict):
+    """Of the completion: what is not in the answer."""
+
+    reasoning_tokens: int
+
+
+class Used(TypedDict):
+    """Tokens used."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: Cached
+    completion_tokens_details: Thought
+
+
+def usage(used: Usage) -> Used:
     """Tokens used."""
     return {
         "prompt_tokens": used.prompt,

@@ -1,13 +1,22 @@
 """A façade for every test of the API."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from hub.store import Store, open_store
 from hub.store.migrate import migrate
+from tests.api.announced import watched
 from tests.api.facade import Facade, running
+
+
+@pytest.fixture(autouse=True)
+def announced() -> Iterator[list[str]]:
+    """No route answers what /openapi.json does not tell of it."""
+    with watched() as found:
+        yield found
+    assert not found, "\n".join(["answers that @document does not announce:", *found])
 
 
 @pytest.fixture
