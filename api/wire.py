@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any, TypeVar
 
 import msgspec
 from quart import Response, request
 from werkzeug.exceptions import RequestTimeout
 
+from api.mistakes import told
 from hub.errors import RequestError
 
 T = TypeVar("T")
 JSON = "application/json"
 BODY_SECONDS = 60.0
-_MISSING = re.compile("Object missing required field `(.+)`")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -51,16 +50,9 @@ def query(type: type[T]) -> T:
     return fit({name: value for name, value in request.args.items() if value}, type, strict=False)
 
 
-def fit(value: Any, type: type[T], *, strict: bool = True) -> T:
-    """The value as the type; raises RequestError that names the field which does not fit."""
+def fit(value: Any, type: type[T], *, within: str = "", strict: bool = True) -> T:
+    """The value as the type; raises RequestError that names the field, `within` another one, which does not fit."""
     try:
         return msgspec.convert(value, type, strict=strict)
     except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
-        param = path.rstrip("`").lstrip(".") or None
-        if lacks := _MISSING.fullmatch(problem):
-            missing = f"{param}.{lacks[1]}" if param else lacks[1]
-            raise RequestError(f"{missing} is missing.", param=missing, code="missing_parameter") from error
-        if "matching regex" in problem:
-            problem = "has characters that are not allowed"
-        raise RequestError(f"{param or 'The body'}: {problem}", param=param, code="invalid_value") from error
+        raise told(error, value, type, within) from error

@@ -14,9 +14,10 @@ from api.document import document
 from api.openai import passthrough, wire
 from api.openai.answers import CHAT, CHAT_ERRORS
 from api.openai.models import named
+from api.openai.parameters import agent_params
 from api.openai.parts import heard
 from api.openai.reply import Head, Source, begin, events
-from api.openai.request import DEFAULT_SESSION, SESSION_HEADERS, ChatRequest, agent_params, last_user, parse, session_id
+from api.openai.request import DEFAULT_SESSION, SESSION_HEADERS, ChatRequest, last_user, parse, session_id
 from api.ports import Hub, Named
 from api.wire import body as read_body
 from api.wire import decode

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 from werkzeug.datastructures import Headers
 
+from api.openai.parameters import Parameters
 from api.wire import fit
 from hub.errors import RequestError
 
@@ -18,71 +19,23 @@ ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 MEDIA = ("image_url", "input_audio", "file")
 """Parts that a model may take beside text."""
 _ABOUT_THE_REQUEST = {"model", "messages", "stream", "stream_options", "session_id", "bothub", "tools", "n"}
-_FOR_AGENTS = {
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "max_completion_tokens",
-    "stop",
-    "presence_penalty",
-    "frequency_penalty",
-    "seed",
-    "response_format",
-    "reasoning_effort",
-    "reasoning",
-    "thinking",
-    "thinking_budget",
-    "enable_thinking",
-}
-
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
-Tokens = Annotated[int, Meta(ge=1)]
 Name = Annotated[str, Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
 
 
-class StreamOptions(msgspec.Struct, frozen=True):
-    """How to stream; `include_usage` asks for a last chunk with the tokens used."""
-
-    include_usage: bool | None = None
-
-
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ChatRequest(Parameters, frozen=True, kw_only=True):
     """The fields whose type and range bothub checks; others are accepted."""
 
     messages: Annotated[list[dict[str, Any]], Meta(min_length=1)]
     model: str | None = None
     session_id: Name | None = None
     user: Name | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    n: Annotated[int, Meta(ge=1, le=1)] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    max_tokens: Tokens | None = None
-    max_completion_tokens: Tokens | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
-    seed: int | None = None
-    stop: str | Annotated[list[str], Meta(max_length=4)] | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-
-    @property
-    def include_usage(self) -> bool:
-        return bool(self.stream_options and self.stream_options.include_usage)
 
 
 def parse(body: Any) -> ChatRequest:
     """The request in a body; raises RequestError that names the field."""
     chat = fit(body, ChatRequest)
-    if chat.stream_options is not None and not chat.stream:
-        raise RequestError("stream_options: only allowed with stream: true", param="stream_options")
+    chat.check()
     return chat
-
-
-def agent_params(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that agents honour."""
-    return {name: value for name, value in body.items() if name in _FOR_AGENTS and value is not None}
 
 
 def model_params(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,8 +48,13 @@ async def test_L6_N11_a_wrong_field_is_a_400_that_names_it(facade: Facade, field
 @pytest.mark.parametrize(
     ("sent", "param", "code", "said"),
     [
-        ({}, "messages", "missing_parameter", "messages is missing."),
-        (body(session_id="a\x00b"), "session_id", "invalid_value", "session_id: has characters that are not allowed"),
+        ({}, "messages", "missing_parameter", "Missing required parameter: 'messages'."),
+        (
+            body(session_id="a\x00b"),
+            "session_id",
+            "invalid_value",
+            "Invalid 'session_id': has characters that are not allowed.",
+        ),
     ],
 )
 async def test_a_wrong_field_is_told_in_words(
