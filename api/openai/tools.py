@@ -15,7 +15,7 @@ MOST = 128
 FunctionName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[a-zA-Z0-9_-]*\Z")]
 
 
-class Function(msgspec.Struct, frozen=True):
+class FunctionTool(msgspec.Struct, frozen=True):
     """A function: `parameters` is the JSON Schema of its arguments."""
 
     name: FunctionName
@@ -28,7 +28,7 @@ class Tool(msgspec.Struct, frozen=True):
     """Something the caller can do."""
 
     type: Literal["function"]
-    function: Function
+    function: FunctionTool
 
 
 class _Named(msgspec.Struct, frozen=True):
