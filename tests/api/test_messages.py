@@ -161,7 +161,8 @@ async def test_next_is_where_to_go_on(facade: Asking, rooms: StoredRooms) -> Non
 )
 async def test_a_wrong_question_is_a_400(facade: Asking, query: str, word: str) -> None:
     status, body, _ = await read(facade, query)
-    assert (status, body["error"].split()[0].rstrip(":")) == (400, word)
+    assert status == 400
+    assert word in body["error"]
 
 
 async def test_only_web_rooms_can_be_read(facade: Asking) -> None:
