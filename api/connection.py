@@ -12,8 +12,9 @@ from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCall
 from quart import Quart, Request, Response
 from quart.asgi import ASGIHTTPConnection
 from quart.utils import encode_headers
+from structlog.contextvars import bind_contextvars
 
-from api import errors
+from api import cors, errors, request_id
 
 _REQUESTS = "bothub.requests"
 LAST_WORDS_SECONDS = 0.5
@@ -36,6 +37,8 @@ class Connection(ASGIHTTPConnection):
 
     _begun: Response | None = None
     """The response whose headers are on their way."""
+    _id: str
+    """What the request is called."""
     _whole: asyncio.Event
     """Set when all of the request's body has come."""
 
@@ -43,6 +46,7 @@ class Connection(ASGIHTTPConnection):
         """Answer the request until it is answered or the client is gone."""
         request = self._create_request_from_scope(send)
         self._whole = asyncio.Event()
+        self._id = request_id.of(request)
         handler = asyncio.create_task(self.handle_request(request, send))
         receiver = asyncio.create_task(self.handle_messages(request, receive))
         running = requests(self.app)
@@ -61,13 +65,14 @@ class Connection(ASGIHTTPConnection):
 
     async def handle_request(self, request: Request, send: ASGISendCallable) -> None:
         """Send the response; nothing may wait between the view's return and the body's `__aenter__`."""
+        bind_contextvars(request_id=self._id)
         response = await self.app.handle_request(request)
         assert isinstance(response, Response)
         if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             await self._wait_for_the_rest()
         async with response.response as body:  # pyright: ignore[reportUnknownVariableType] - Quart's are bytes or str
             self._begun = response
-            await self._start(response, send)
+            await self._start(request, response, send)
             async for data in cast(AsyncIterable[bytes | str], body):
                 piece = data.encode() if isinstance(data, str) else data
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -90,7 +95,9 @@ class Connection(ASGIHTTPConnection):
             async with asyncio.timeout(REST_SECONDS):
                 await self._whole.wait()
 
-    async def _start(self, response: Response, send: ASGISendCallable) -> None:
+    async def _start(self, request: Request, response: Response, send: ASGISendCallable) -> None:
+        response.headers[request_id.HEADER] = self._id
+        cors.mark(self.app, request, response)
         headers = encode_headers(response.headers)
         await send(
             {"type": "http.response.start", "status": response.status_code, "headers": headers, "trailers": False}
@@ -102,7 +109,7 @@ class Connection(ASGIHTTPConnection):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 if self._begun is None:
                     response = errors.stopping(request.path)
-                    await self._start(response, send)
+                    await self._start(request, response, send)
                     last = await response.get_data(as_text=False)
                 elif self._begun.mimetype == "text/event-stream":
                     last = errors.stopping_event(request.path)

@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 from quart import Quart
 
-from api import auth, errors
+from api import auth, errors, request_id
 from api.document import Content, Documented, Stream, documented
 
 JSON = "application/json"
@@ -39,10 +39,14 @@ ERRORS: dict[int, str] = {
     503: "The hub is stopping, or its database is away; `Retry-After` says when to ask again.",
     504: "It took too long.",
 }
-HEADERS: dict[str, str] = {
-    "Idempotency-Key": "The same key again within 24 hours is the same request, and gets the same answer.",
-    "Idempotent-Replayed": "`true` when the answer was given before, under this Idempotency-Key.",
-    "Retry-After": "Seconds to wait.",
+AGAIN = "The same key again within 24 hours is the same request, and gets the same answer."
+REPLAYED = "`true` when the answer was given before, under this Idempotency-Key."
+WAIT = {"Retry-After": "Seconds to wait."}
+NAMED: dict[str, Any] = {
+    "in": "header",
+    "name": request_id.HEADER,
+    "description": "What the request is called, in the answer and in the log; it gets a name if it has none.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": request_id.LONGEST},
 }
 _CONVERTED = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
 _REF = "#/components/schemas/{name}"
@@ -66,7 +70,14 @@ def build(app: Quart) -> dict[str, Any]:
         "security": [{name: []} for name in SECURITY],
         "tags": _tags(app, routes),
         "paths": paths,
-        "components": {"securitySchemes": SECURITY, "schemas": schemas.components},
+        "components": {
+            "securitySchemes": SECURITY,
+            "parameters": {request_id.HEADER: NAMED},
+            "headers": {
+                request_id.HEADER: {"required": True, **{name: NAMED[name] for name in ("description", "schema")}}
+            },
+            "schemas": schemas.components,
+        },
     }
 
 
@@ -145,39 +156,26 @@ class _Route:
             for name, schema, required in schemas.fields(self._says.query):
                 about = {"description": schema["description"]} if "description" in schema else {}
                 found.append({"name": name, "in": "query", "required": required, "schema": schema, **about})
-        headers = dict(self._says.headers)
-        if self._says.once:
-            headers["Idempotency-Key"] = HEADERS["Idempotency-Key"]
+        headers = dict(self._says.headers) | ({"Idempotency-Key": AGAIN} if self._says.once else {})
         for name, about in headers.items():
             text = {"type": "string", "maxLength": 255}
             found.append({"name": name, "in": "header", "required": False, "schema": text, "description": about})
-        return found
+        return [*found, {"$ref": f"#/components/parameters/{request_id.HEADER}"}]
 
     def _body(self, schemas: _Schemas) -> dict[str, Any]:
         taken = ((JSON, self._says.body), (FORM, self._says.form))
         return {kind: {"schema": schemas.of(each)} for kind, each in taken if each is not None}
 
     def _responses(self, schemas: _Schemas) -> dict[str, Any]:
+        sends = dict(self._says.sends) | ({"Idempotent-Replayed": REPLAYED} if self._says.once else {})
         found: dict[str, Any] = {}
         for status, answer in self._says.answers.items():
             content = dict(_content(schemas, form) for form in _forms(answer))
-            found[str(status)] = {"description": _DONE.get(status, "Done."), "content": content}
-            if sends := self._sends():
-                found[str(status)]["headers"] = sends
+            found[str(status)] = _response(_DONE.get(status, "Done."), content, sends)
+        error = dict([_content(schemas, errors.shape(self.path))])
         for status in sorted(self._refused()):
-            found[str(status)] = {
-                "description": ERRORS[status],
-                "content": {JSON: {"schema": schemas.of(errors.shape(self.path))}},
-            }
-            if status in (429, 503):
-                found[str(status)]["headers"] = _headers({"Retry-After": HEADERS["Retry-After"]})
+            found[str(status)] = _response(ERRORS[status], error, WAIT if status in (429, 503) else {})
         return found
-
-    def _sends(self) -> dict[str, Any]:
-        sends = dict(self._says.sends)
-        if self._says.once:
-            sends["Idempotent-Replayed"] = HEADERS["Idempotent-Replayed"]
-        return _headers(sends)
 
     def _refused(self) -> set[int]:
         """The statuses of its errors."""
@@ -245,8 +243,10 @@ def _content(schemas: _Schemas, form: Any) -> tuple[str, dict[str, Any]]:
     return EVENTS, {"schema": {"type": "string"}, "x-events": events}
 
 
-def _headers(headers: Mapping[str, str]) -> dict[str, Any]:
-    return {name: {"description": about, "schema": {"type": "string"}} for name, about in headers.items()}
+def _response(about: str, content: dict[str, Any], sends: Mapping[str, str]) -> dict[str, Any]:
+    headers = {name: {"description": words, "schema": {"type": "string"}} for name, words in sends.items()}
+    named = {request_id.HEADER: {"$ref": f"#/components/headers/{request_id.HEADER}"}}
+    return {"description": about, "headers": {**headers, **named}, "content": content}
 
 
 def _in_path(converter: str) -> dict[str, Any]:

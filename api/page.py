@@ -20,7 +20,7 @@ def render(document: dict[str, Any]) -> str:
     pages.filters.update(prose=_prose, kind=_kind, limits=_limits, holds=_holds, breakable=_breakable)
     paths: dict[str, dict[str, Any]] = document["paths"]
     operations: list[dict[str, Any]] = [
-        {"path": path, "method": method, "errors": _errors(operation), **operation}
+        {"path": path, "method": method, "errors": _errors(operation), **operation, "parameters": _own(operation)}
         for path, methods in paths.items()
         for method, operation in methods.items()
     ]
@@ -39,6 +39,11 @@ def _prose(text: str) -> Markup:
 def _errors(operation: dict[str, Any]) -> list[str]:
     """The statuses that only say what is wrong."""
     return [status for status, answer in operation["responses"].items() if answer["description"] in ERRORS.values()]
+
+
+def _own(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parameters that not every operation has."""
+    return [each for each in operation["parameters"] if "$ref" not in each]
 
 
 def _breakable(path: str) -> Markup:

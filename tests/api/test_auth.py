@@ -172,23 +172,3 @@ class TestRoutes:
         app.register_blueprint(routes)
         with pytest.raises(TypeError, match="/x says neither"):
             auth.refuse_unchecked(app)
-
-
-class TestCors:
-    @pytest.mark.parametrize("origin", ["https://page.example", "null"])
-    async def test_no_origin_is_reflected(self, facade: Facade, origin: str) -> None:
-        async with facade.http(Origin=origin) as client:
-            for answer in (await client.get(MODELS), await client.options(MODELS)):
-                assert not [name for name in answer.headers if name.lower().startswith("access-control")]
-
-    async def test_only_configured_origins_may_read(self, store: Store) -> None:
-        async with running(store, cors=("https://page.example",)) as facade:
-            for origin, allowed in (("https://page.example", "https://page.example"), ("https://other.example", None)):
-                async with facade.http(Origin=origin) as client:
-                    answer = await client.get(MODELS)
-                    assert answer.headers.get("Access-Control-Allow-Origin") == allowed
-                    assert answer.headers["Vary"] == "Origin"
-                    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-                    preflight = await client.options("/v1/chat/completions", headers=asked)
-                    assert preflight.headers.get("Access-Control-Allow-Origin") == allowed
-                    assert preflight.status_code == (204 if allowed else 405)

@@ -62,6 +62,13 @@ async def test_a_program_posts_to_telegram_and_to_a_room_and_learns_the_platform
     assert "delivered" in await ask(client, "post to web:lobby: Build finished.")
 
 
+async def test_the_log_says_for_which_request_a_line_is(hub: HubProcess, client: AsyncOpenAI) -> None:
+    await client.chat.completions.create(
+        model="demo", messages=[{"role": "user", "content": "hi"}], extra_headers={"X-Request-Id": "build-41"}
+    )
+    await hub.logged('"request_id": "build-41"')
+
+
 async def test_ctrl_c_ends_the_hub_cleanly_while_a_turn_runs(
     hub: HubProcess, client: AsyncOpenAI, telegram: TelegramServer
 ) -> None:
