@@ -35,6 +35,7 @@ ROUTES = (
     "api.openai.models",
     "api.openai.chat",
     "api.openai.assistants",
+    "api.openai.embeddings",
     "api.turns",
     "api.deliveries",
     "api.messages",

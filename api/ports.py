@@ -7,13 +7,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from hub.accounts.turns import Ask, Call, TurnRecord
+from hub.accounts.turns import Ask, Call, TurnRecord, Work
 from hub.channel import State, WebhookAnswer
 from hub.deliveries import DeliveryRecord
 from hub.fetch import Fetcher
 from hub.files import FileStore
 from hub.message import Address, Delivery, Message
-from hub.model import Chunk
+from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript
 from hub.people import Erased, Export
 from hub.progress import Happening
 from hub.signals import Signals
@@ -80,13 +80,21 @@ class Turns(Protocol):
 
 
 class Models(Protocol):
-    """Completes without memory."""
+    """What models do without memory; a RequestError names the model that cannot."""
 
     def complete(self, call: Call) -> AsyncIterator[Chunk]:
         """Answer and record the turn; closing the iterator, or cancelling who waits for it, records it as cancelled.
 
         Raises a ModelError; TurnTimeout when `api.turn_timeout` is over before the first chunk.
         """
+        ...
+
+    async def embed(self, work: Work, inputs: Sequence[Embeddable], dimensions: int | None = None) -> Embeddings:
+        """The vectors of some texts, recorded as a turn; raises RequestError, a ModelError, TurnTimeout."""
+        ...
+
+    async def transcribe(self, work: Work, recording: Recording) -> Transcript:
+        """What is said in a recording, recorded as a turn; raises RequestError, a ModelError, TurnTimeout."""
         ...
 
 

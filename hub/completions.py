@@ -1,19 +1,35 @@
-"""Stateless completions: they run where they arrive and bypass the bus, for there is no order to keep."""
+"""What models do without memory: it runs where it arrives and bypasses the bus, for there is no order to keep."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import structlog
 
-from hub.accounts.turns import Call, Status, TurnRecord, error_code, save
-from hub.errors import TurnTimeout
+from hub import tokens
+from hub.accounts.turns import Call, Status, TurnRecord, Work, error_code, save
+from hub.errors import RequestError, TurnTimeout
 from hub.message import API, Address
-from hub.model import Chunk, Completion, Model, Usage, answering
+from hub.model import (
+    Chunk,
+    Completion,
+    Embeddable,
+    Embedder,
+    Embeddings,
+    Model,
+    Recording,
+    Transcriber,
+    Transcript,
+    Usage,
+    answering,
+)
 from hub.store import Store
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -28,7 +44,7 @@ class Target:
 
 
 class Completions:
-    """Completes and records (`api.ports.Models`)."""
+    """Completes, embeds, transcribes, and records (`api.ports.Models`)."""
 
     def __init__(
         self,
@@ -51,15 +67,52 @@ class Completions:
         """Answer and record the turn, cancelled when the iterator is closed early; raises a ModelError, TurnTimeout."""
         target = self._targets[call.name]
         request = target.prepare(call.completion)
+
+        def cut_off(said: _Said) -> Usage:
+            return self._estimate(request, "".join((*said.thought, *said.text)))
+
+        async with self._recorded(call, target, cut_off) as said, answering(target.model, request) as chunks:
+            chunk = await self._in_time(anext(chunks, None))
+            while chunk is not None:
+                said.first_at = said.first_at or self._clock()
+                said.take(chunk)
+                yield chunk
+                chunk = await anext(chunks, None)
+
+    async def embed(self, work: Work, inputs: Sequence[Embeddable], dimensions: int | None = None) -> Embeddings:
+        """Embed and record; raises RequestError when it cannot, a ModelError, TurnTimeout."""
+        target, model = self._able(work.name, Embedder, "embed texts")
+        guess = Usage(prompt=tokens.of_inputs(inputs), estimated=True)
+        async with self._recorded(work, target, lambda _: guess) as said:
+            found = await self._in_time(model.embed(inputs, dimensions))
+            said.usage = found.usage
+        return found
+
+    async def transcribe(self, work: Work, recording: Recording) -> Transcript:
+        """Write down and record; raises RequestError when it cannot, a ModelError, TurnTimeout."""
+        target, model = self._able(work.name, Transcriber, "transcribe recordings")
+        async with self._recorded(work, target, lambda _: Usage(estimated=True)) as said:
+            found = await self._in_time(model.transcribe(recording))
+            said.text.append(found.text)
+            said.usage = found.usage
+        return found
+
+    def _able(self, name: str, ability: type[T], does: str) -> tuple[Target, T]:
+        """The target of a name, and its model with an ability; raises RequestError that names those which have it."""
+        able = {each: target for each, target in self._targets.items() if _has(target, ability)}
+        if name in able and isinstance(model := able[name].model, ability):
+            return able[name], model
+        others = f"; of those here {', '.join(able)} can" if able else ""
+        raise RequestError(f"'{name}' cannot {does}{others}.", param="model", code="unsupported_model")
+
+    @asynccontextmanager
+    async def _recorded(
+        self, work: Work, target: Target, cut_off: Callable[[_Said], Usage]
+    ) -> AsyncGenerator[_Said, None]:
+        """Record what is done in the block; `cut_off` guesses the usage of what ends before its usage came."""
         said = _Said(created_at=self._clock(), model=target.model_name)
         try:
-            async with answering(target.model, request) as chunks:
-                chunk = await self._first(chunks)
-                while chunk is not None:
-                    said.first_at = said.first_at or self._clock()
-                    said.take(chunk)
-                    yield chunk
-                    chunk = await anext(chunks, None)
+            yield said
             said.status = "completed"
         except TurnTimeout:
             raise
@@ -69,22 +122,22 @@ class Completions:
         finally:
             # A model that failed without a word has used nothing.
             if said.usage is None and (said.first_at is not None or said.error is None):
-                said.usage = self._estimate(request, "".join((*said.thought, *said.text)))
-            await self._record(call, target, said)
+                said.usage = cut_off(said)
+            await self._record(work, target, said)
 
-    async def _record(self, call: Call, target: Target, said: _Said) -> None:
+    async def _record(self, work: Work, target: Target, said: _Said) -> None:
         now = self._clock()
         record = TurnRecord(
-            id=call.id,
-            address=str(Address(API, str(call.key_id), call.session_id)),
+            id=work.id,
+            address=str(Address(API, str(work.key_id), work.session_id)),
             status=said.status,
             agent=target.agent,
             model=said.model,
-            session_id=call.session_id,
-            key_id=call.key_id,
-            response="".join(said.text) if call.keeps_text else None,
+            session_id=work.session_id,
+            key_id=work.key_id,
+            response="".join(said.text) if work.keeps_text else None,
             finish=said.finish,
-            error=None if said.error is None or not call.keeps_text else str(said.error),
+            error=None if said.error is None or not work.keeps_text else str(said.error),
             error_code=None if said.error is None else error_code(said.error),
             usage=said.usage or Usage(),
             created_at=said.created_at,
@@ -95,7 +148,7 @@ class Completions:
         await self._store.write(lambda connection: save(connection, record))
         log.info(
             "completion",
-            id=call.id,
+            id=work.id,
             address=record.address,
             agent=target.agent,
             model=said.model,
@@ -103,20 +156,25 @@ class Completions:
             seconds=round(now - said.created_at, 3),
         )
 
-    async def _first(self, chunks: AsyncIterator[Chunk]) -> Chunk | None:
+    async def _in_time(self, answer: Awaitable[T]) -> T:
         limit = asyncio.timeout(self._timeout)
         try:
             async with limit:
-                return await anext(chunks, None)
+                return await answer
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise TurnTimeout(f"No answer within {self._timeout:g} s; the turn was cancelled.") from error
 
 
+def _has(target: Target, ability: type[object]) -> bool:
+    """Whether it is a model with an ability; agents only answer."""
+    return target.agent is None and isinstance(target.model, ability)
+
+
 @dataclass(kw_only=True)
 class _Said:
-    """What came of a completion so far."""
+    """What came of it so far."""
 
     created_at: float
     model: str

@@ -72,6 +72,10 @@ class Chunk(Value, frozen=True, kw_only=True):
     model: str = ""
 
 
+Embeddable = str | list[int]
+"""A text, or its tokens as the model counts them."""
+
+
 class Embeddings(Value, frozen=True, kw_only=True):
     """One vector a text, in the order of the texts."""
 
@@ -135,7 +139,7 @@ class Loads(Protocol):
 class Embedder(Protocol):
     """A model that turns texts into vectors."""
 
-    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
+    async def embed(self, texts: Sequence[Embeddable], dimensions: int | None = None) -> Embeddings:
         """Embed some texts, in vectors of the model's own length unless told; raises a ModelError."""
         ...
 

@@ -28,6 +28,11 @@ def of_messages(messages: Sequence[dict[str, Any]]) -> int:
     return sum(map(_message, messages))
 
 
+def of_inputs(inputs: Sequence[str | list[int]]) -> int:
+    """Of texts to embed; those that are tokens already are counted."""
+    return sum(of_text(each) if isinstance(each, str) else len(each) for each in inputs)
+
+
 def of_json(value: object) -> int:
     """Of what a model is given as JSON: tools, calls."""
     return of_text(msgspec.json.encode(value).decode()) if value else 0

@@ -17,7 +17,7 @@ import msgspec
 from agents.models.tokens import most
 from hub.errors import ModelUnavailable, RequestError
 from hub.message import Address
-from hub.model import Chunk, Completion, Embeddings, Recording, ToolCall, Transcript, Usage
+from hub.model import Chunk, Completion, Embeddable, Embeddings, Recording, ToolCall, Transcript, Usage
 
 _MOST = 100_000
 _BREATH = 100
@@ -63,11 +63,13 @@ class Demo:
                 await asyncio.sleep(0)
         yield Chunk(text="" if request.stream else text, finish=finish, usage=_usage(request, text))
 
-    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
-        """Vectors that are the closer the more words two texts share."""
+    async def embed(self, texts: Sequence[Embeddable], dimensions: int | None = None) -> Embeddings:
+        """Vectors that are the closer the more words two texts share; a token is a word."""
         size = dimensions or _DIMENSIONS
-        words = sum(len(text.split()) for text in texts)
-        return Embeddings(vectors=tuple(_vector(text, size) for text in texts), usage=Usage(prompt=words))
+        said = [text.casefold().split() if isinstance(text, str) else list(map(str, text)) for text in texts]
+        return Embeddings(
+            vectors=tuple(_vector(words, size) for words in said), usage=Usage(prompt=sum(map(len, said)))
+        )
 
     async def transcribe(self, recording: Recording) -> Transcript:
         """What a recording says if its bytes are a text, else how long it is."""
@@ -244,10 +246,10 @@ def _limited(text: str, params: dict[str, Any], max_output: int | None) -> tuple
     return "".join(pieces[:limit]).rstrip(), "length"
 
 
-def _vector(text: str, size: int) -> tuple[float, ...]:
-    """Its words, each counted at a place of its own, as a vector of length 1."""
+def _vector(words: Sequence[str], size: int) -> tuple[float, ...]:
+    """Words, each counted at a place of its own, as a vector of length 1."""
     counts = [0.0] * size
-    for word in text.casefold().split() or [""]:
+    for word in words or [""]:
         counts[int.from_bytes(hashlib.sha256(word.encode()).digest()[:8]) % size] += 1.0
     length = math.hypot(*counts)
     return tuple(each / length for each in counts)

@@ -10,8 +10,9 @@ from uuid import uuid4
 import msgspec
 
 from agents.models.tokens import estimate
+from hub import tokens
 from hub.errors import ModelError, ModelRefused, ModelUnavailable
-from hub.model import Chunk, Completion, Embeddings, ToolCall, Usage
+from hub.model import Chunk, Completion, Embeddable, Embeddings, ToolCall, Usage
 
 _PASSING = (408, 409, 429)
 """Of the 4xx, those that another try may mend."""
@@ -227,7 +228,7 @@ class _Vectors(_Wire):
 _VECTORS = msgspec.json.Decoder(_Vectors)
 
 
-def embeddings(data: bytes, model: str, texts: Sequence[str]) -> Embeddings:
+def embeddings(data: bytes, model: str, texts: Sequence[Embeddable]) -> Embeddings:
     """The vectors of `texts`."""
     try:
         answer = _VECTORS.decode(data)
@@ -236,12 +237,8 @@ def embeddings(data: bytes, model: str, texts: Sequence[str]) -> Embeddings:
     if len(answer.data) != len(texts):
         raise ModelUnavailable(f"The model '{model}' sent {len(answer.data)} vectors for {len(texts)} texts.")
     vectors = sorted(answer.data, key=lambda each: each.index)
-    usage = (answer.usage and _counted(answer.usage)) or estimate(_as_request(texts), "")
+    usage = (answer.usage and _counted(answer.usage)) or Usage(prompt=tokens.of_inputs(texts), estimated=True)
     return Embeddings(vectors=tuple(each.embedding for each in vectors), usage=usage)
-
-
-def _as_request(texts: Sequence[str]) -> Completion:
-    return Completion(messages=[{"role": "user", "content": text} for text in texts])
 
 
 class _Calls:

@@ -19,7 +19,7 @@ from agents.models.patience import Patience
 from agents.models.tokens import most
 from agents.models.upstream import Timeouts, Upstream
 from hub.errors import ModelError, ModelUnavailable
-from hub.model import Chunk, Completion, Embeddings, Recording, Transcript, Usage
+from hub.model import Chunk, Completion, Embeddable, Embeddings, Recording, Transcript, Usage
 
 if TYPE_CHECKING:  # the SDK is imported when a model is loaded or first asked: it costs half a second and 50 MB
     import httpx2
@@ -103,8 +103,8 @@ class OpenAI(Upstream):
         finally:
             await answer.close()
 
-    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Embeddings:
-        """The vectors of some texts."""
+    async def embed(self, texts: Sequence[Embeddable], dimensions: int | None = None) -> Embeddings:
+        """The vectors of some texts, or of their tokens."""
         body = {"model": self.model, "input": texts, "encoding_format": "float"}
         body |= {} if dimensions is None else {"dimensions": dimensions}
         return await self.persistently(lambda: self._embeddings(body, texts))
@@ -122,7 +122,7 @@ class OpenAI(Upstream):
         async with asyncio.timeout(self.timeouts.whole):
             return whole(await self._read("/chat/completions", self._body(request)), self.model, request)
 
-    async def _embeddings(self, body: dict[str, Any], texts: Sequence[str]) -> Embeddings:
+    async def _embeddings(self, body: dict[str, Any], texts: Sequence[Embeddable]) -> Embeddings:
         async with asyncio.timeout(self.timeouts.whole):
             return embeddings(await self._read("/embeddings", body), self.model, texts)
 

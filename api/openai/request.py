@@ -45,8 +45,11 @@ def model_params(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def session_id(chat: ChatRequest, headers: Headers) -> str | None:
     """The session that the body or a header names."""
-    if chat.session_id:
-        return chat.session_id
+    return chat.session_id or session_header(headers)
+
+
+def session_header(headers: Headers) -> str | None:
+    """The session that a header names."""
     named = next((headers[name] for name in SESSION_HEADERS if headers.get(name)), None)
     return None if named is None else fit({"session_id": named}, _Session).session_id
 

@@ -44,16 +44,21 @@ class Ask(Value, frozen=True, kw_only=True):
     """Show the answer as it is written; otherwise only its end is told, and nobody wakes for each piece."""
 
 
-class Call(Value, frozen=True, kw_only=True):
-    """A stateless completion by a model, or by an agent whose history the client keeps."""
+class Work(Value, frozen=True, kw_only=True):
+    """Something that is asked of a model, or of an agent whose history the client keeps, and remembered by nobody."""
 
     id: str
     name: str
     key_id: int
-    completion: Completion
     session_id: str | None = None
     keeps_text: bool = True
     """Store what was answered; otherwise only what it used."""
+
+
+class Call(Work, frozen=True, kw_only=True):
+    """A stateless completion."""
+
+    completion: Completion
 
 
 class TurnRecord(Value, frozen=True, kw_only=True):

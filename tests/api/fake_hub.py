@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from api.ports import Hub, Models, Named, Posts, Readiness, Turns
-from hub.accounts.turns import Ask, Call, TurnRecord
+from hub.accounts.turns import Ask, Call, TurnRecord, Work
 from hub.bus import Bus
 from hub.deliveries import DeliveryRecord
 from hub.errors import HubError, RequestError, TurnTimeout
 from hub.files import FileStore
 from hub.message import Address, Delivery, Message
-from hub.model import Chunk, Usage
+from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript, Usage
 from hub.people import People
 from hub.progress import Happening, Words
 from hub.signals.local import LocalSignals
@@ -147,6 +147,12 @@ class FakeModels:
                     yield chunk
         finally:
             self.closed.set()
+
+    async def embed(self, work: Work, inputs: Sequence[Embeddable], dimensions: int | None = None) -> Embeddings:
+        raise NotImplementedError
+
+    async def transcribe(self, work: Work, recording: Recording) -> Transcript:
+        raise NotImplementedError
 
 
 class FakePosts:

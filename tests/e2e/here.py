@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from api.app import create_app
 from api.serve import listen, serve
+from hub.accounts import keys
 from hub.accounts.ids import namespace
 from hub.accounts.turns import TurnRecord
 from hub.app import Engine, facade, first_key
@@ -47,6 +48,13 @@ class Here:
     def openai_sync(self, path: str = "/v1") -> OpenAI:
         """The official SDK for threads."""
         return OpenAI(base_url=self.url + path, api_key=self.key, max_retries=0, timeout=PATIENCE)
+
+    async def other(self, *scopes: str) -> Here:
+        """The same hub, for clients that act with a new key of a user."""
+        secret = keys.new_secret("sk-")
+        held, now = scopes or keys.USER_SCOPES, self.engine.clock()
+        await self.store.write(lambda connection: keys.create(connection, secret, name=secret, now=now, scopes=held))
+        return replace(self, key=secret)
 
     async def over(self, id: str) -> TurnRecord:
         """A turn, once it is over; the id of its completion will do."""

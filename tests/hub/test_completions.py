@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 import pytest
@@ -11,10 +11,10 @@ from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from agents.models.tokens import estimate
-from hub.accounts.turns import Call, TurnRecord
+from hub.accounts.turns import Call, TurnRecord, Work
 from hub.completions import Completions, Target
-from hub.errors import ModelUnavailable, TurnTimeout
-from hub.model import Chunk, Completion, Usage
+from hub.errors import ModelUnavailable, RequestError, TurnTimeout
+from hub.model import Chunk, Completion, Embeddable, Embeddings, Usage
 from hub.store.tables import turns
 from tests.hub.engine import Engine, soon, turn_of
 
@@ -167,3 +167,43 @@ async def test_a_caller_that_is_cancelled_stops_the_upstream_and_is_recorded(eng
         await task
     assert model.stopped
     assert (await recorded(engine)).status == "cancelled"
+
+
+class Vectors(Scripted):
+    """A model that embeds, when its event is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = asyncio.Event()
+
+    async def embed(self, texts: Sequence[Embeddable], dimensions: int | None = None) -> Embeddings:
+        await self.may.wait()
+        return Embeddings(vectors=tuple((1.0,) for _ in texts), usage=Usage(prompt=9))
+
+
+WORK = Work(id="t", name="gpt", key_id=1, session_id="s")
+
+
+async def test_what_was_embedded_is_recorded(engine: Engine) -> None:
+    model = Vectors()
+    model.may.set()
+    assert len((await completions(engine, model).embed(WORK, ["a", "b"])).vectors) == 2
+    record = await recorded(engine)
+    assert (record.status, record.usage, record.session_id) == ("completed", Usage(prompt=9), "s")
+
+
+async def test_vectors_that_do_not_come_in_time_are_a_timeout_and_their_tokens_are_guessed(engine: Engine) -> None:
+    targets = {"gpt": Target(model=Vectors(), model_name="gpt")}
+    with pytest.raises(TurnTimeout):
+        await Completions(engine.store, engine.clock, targets, estimate=estimate, timeout=0.01).embed(
+            WORK, ["1234", [1, 2]]
+        )
+    record = await recorded(engine)
+    assert (record.status, record.usage) == ("cancelled", Usage(prompt=3, estimated=True))
+
+
+async def test_an_agent_does_not_embed_though_its_model_can(engine: Engine) -> None:
+    targets = {"gpt": Target(model=Vectors(), model_name="vectors", agent="gpt")}
+    with pytest.raises(RequestError, match=r"'gpt' cannot embed texts\.$"):
+        await Completions(engine.store, engine.clock, targets, estimate=estimate).embed(WORK, ["a"])
+    assert not await engine.all(select(turns))

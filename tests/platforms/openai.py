@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import msgspec
 from aiohttp import web
@@ -334,6 +334,10 @@ class Upstream:
             yield b"data: [DONE]\n\n", False
 
     async def _embeddings(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
+        if self.hold:
+            await self._admitted(request)
+        if self._steps and isinstance(self._steps[0], Failure):
+            return _failure(cast(Failure, self._steps.popleft()))
         asked: Any = request.body.get("input") or ""
         texts: list[Any] = [asked] if isinstance(asked, str) or isinstance(asked[0], int) else asked
         vectors = [_vector(str(text), request.body.get("dimensions") or 8) for text in texts]

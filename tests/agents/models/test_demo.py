@@ -231,6 +231,9 @@ class TestOtherAbilities:
         assert (await Demo().embed(["the red house"])).vectors == (red,)
         assert math.hypot(*(await Demo().embed([""], 3)).vectors[0]) == 1.0
 
+    async def test_a_token_is_a_word(self) -> None:
+        assert await Demo().embed([[1, 2]]) == await Demo().embed(["1 2"])
+
     @pytest.mark.parametrize(
         ("content", "text"), [(b"count to 3", "count to 3"), (b"OggS\xff\xfe", "a recording of 6 bytes")]
     )

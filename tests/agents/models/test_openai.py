@@ -376,6 +376,11 @@ class TestEmbeddings:
         [alone] = (await model.embed(["two words"], 4)).vectors
         assert alone == both.vectors[1]
 
+    async def test_tokens_go_as_they_are(self, upstream: Upstream, model: OpenAI) -> None:
+        both = await model.embed([[1, 2], [3]])
+        assert upstream.requests[0].body["input"] == [[1, 2], [3]]
+        assert len(both.vectors) == 2
+
     async def test_without_a_wish_the_model_has_its_own_length(self, upstream: Upstream, model: OpenAI) -> None:
         [vector] = (await model.embed(["one"])).vectors
         assert "dimensions" not in upstream.requests[0].body
