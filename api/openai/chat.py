@@ -18,6 +18,7 @@ from api.openai.parameters import agent_params
 from api.openai.parts import heard
 from api.openai.reply import Head, Source, begin, events
 from api.openai.request import DEFAULT_SESSION, SESSION_HEADERS, ChatRequest, last_user, parse, session_id
+from api.openai.webui import TASK, is_task
 from api.ports import Hub, Named
 from api.wire import body as read_body
 from api.wire import decode
@@ -35,7 +36,10 @@ OWN_SESSION = "Requests without a session share one: pass session_id to have you
     CHAT,
     body=ChatRequest,
     errors=CHAT_ERRORS,
-    headers=dict.fromkeys(SESSION_HEADERS, "The conversation, unless the body names one."),
+    headers={
+        **dict.fromkeys(SESSION_HEADERS, "The conversation, unless the body names one."),
+        TASK: "The kind of a task of Open WebUI's own, which an agent does not remember.",
+    },
     sends={"X-Turn-Id": "The id of the turn.", "Warning": "What of the request was not heeded."},
 )
 async def complete() -> Response:
@@ -46,6 +50,8 @@ async def complete() -> Response:
     target = named(chat.model)
     if target.kind == "model" or target.history == "client":
         return await passthrough.complete(target, chat, body)
+    if target.id is not None and is_task(request.headers, chat.messages):
+        return await passthrough.complete(target, chat, body, kept=False)
     return await _ask(target, chat, body, raw)
 
 
