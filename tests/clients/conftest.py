@@ -1,5 +1,5 @@
 """The hub that clients ask."""
 
-from tests.clients.serving import hub, key, served, upstream
+from tests.clients.serving import hub, key, served, settings, upstream
 
-__all__ = ["hub", "key", "served", "upstream"]
+__all__ = ["hub", "key", "served", "settings", "upstream"]

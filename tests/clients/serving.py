@@ -76,12 +76,17 @@ def config(upstream: Upstream) -> dict[str, Any]:
     )
 
 
+@pytest.fixture(scope="package")
+def settings() -> dict[str, Any]:
+    """What a folder has beside `config`, or instead of it."""
+    return {}
+
+
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serving]:
+async def served(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any]) -> AsyncIterator[Serving]:
     """The folder's hub."""
     async with Upstream() as upstream:
-        process = HubProcess(tmp_path_factory.mktemp("hub"), config(upstream))
-        async with process:
+        async with HubProcess(tmp_path_factory.mktemp("hub"), config(upstream) | settings) as process:
             store = await open_store(process.store_url)
             yield Serving(process, upstream, store)
             await store.close()
