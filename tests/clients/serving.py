@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,11 +86,13 @@ def settings() -> dict[str, Any]:
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def served(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any]) -> AsyncIterator[Serving]:
     """The folder's hub."""
-    async with Upstream() as upstream:
-        async with HubProcess(tmp_path_factory.mktemp("hub"), config(upstream) | settings) as process:
-            store = await open_store(process.store_url)
-            yield Serving(process, upstream, store)
-            await store.close()
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(Upstream())
+        folder = tmp_path_factory.mktemp("hub")
+        process = await stack.enter_async_context(HubProcess(folder, config(upstream) | settings))
+        store = await open_store(process.store_url)
+        stack.push_async_callback(store.close)
+        yield Serving(process, upstream, store)
 
 
 @pytest.fixture
