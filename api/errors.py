@@ -109,6 +109,14 @@ def register(app: Quart) -> None:
     """Answer every exception of the app's routes."""
     app.register_error_handler(Exception, respond)
     app.register_error_handler(HTTPException, respond)
+    app.after_request(_say_when)
+
+
+async def _say_when(response: Response) -> Response:
+    """Have every answer that says "not now" say when."""
+    if response.status_code in (429, 503):
+        response.headers.setdefault("Retry-After", _seconds(RETRY_SECONDS))
+    return response
 
 
 async def respond(error: Exception) -> Response | HTTPException:

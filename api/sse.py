@@ -17,6 +17,10 @@ CONTENT_TYPE = "text/event-stream; charset=utf-8"
 _encode = msgspec.json.Encoder().encode
 
 
+class LastWords(bytes):
+    """The end of a stream that failed: an answer that nobody gets again."""
+
+
 def stream(source: AsyncIterator[bytes], headers: dict[str, str] | None = None) -> Response:
     """A response that sends what the source gives as it comes; the source is closed when the client is gone."""
     return Response(source, 200, {**HEADERS, **(headers or {})}, content_type=CONTENT_TYPE)

@@ -34,13 +34,16 @@ REMEMBERED = 10_000
 class FollowedTurn:
     """A turn as its asker sees it (`api.ports.Answer`)."""
 
-    def __init__(self, asks: Asks, id: str, signs: Listener, *, timeout: float, look: bool) -> None:
+    def __init__(
+        self, asks: Asks, id: str, signs: Listener, *, timeout: float, look: bool, goes_on: bool = False
+    ) -> None:
         self.id = id
         self.has_begun = False
         self._asks = asks
         self._signs = signs
         self._timeout = timeout
         self._look = look
+        self._goes_on = goes_on
         self._record: TurnRecord | None = None
 
     @property
@@ -109,8 +112,10 @@ class FollowedTurn:
             look, self._look = self._look, False
             yield None if look else await self._next(deadline - loop.time())
             if self._record is None and loop.time() >= deadline:
-                self._record = await self._asks.cancel(self.id)
-                raise TurnTimeout(f"No answer within {self._timeout:g} s; the turn was cancelled.")
+                what = "the turn goes on" if self._goes_on else "the turn was cancelled"
+                if not self._goes_on:
+                    self._record = await self._asks.cancel(self.id)
+                raise TurnTimeout(f"No answer within {self._timeout:g} s; {what}.")
 
     async def _next(self, left: float) -> Sign | None:
         payload = await self._signs.next(max(0.0, min(left, POLL)))
@@ -135,7 +140,7 @@ class Asks:
         turn = repeated or ask.id
         with self._bus.signals.listen(signs_of(turn) if ask.pieces else end_of(turn)) as signs:
             is_new = repeated is None and await self._publish(ask)
-            followed = FollowedTurn(self, turn, signs, timeout=self._timeout, look=not is_new)
+            followed = FollowedTurn(self, turn, signs, timeout=self._timeout, look=not is_new, goes_on=ask.goes_on)
             self._followers[turn] += 1
             try:
                 yield followed

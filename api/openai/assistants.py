@@ -22,7 +22,7 @@ routes = Blueprint("assistants", __name__, url_prefix="/api/v1/assistants/<id>/v
 
 @routes.post("/chat/completions")
 @require("chat")
-@document(CHAT, body=ChatRequest, errors=CHAT_ERRORS, sends={"X-Turn-Id": "The id of the turn."})
+@document(CHAT, body=ChatRequest, errors=CHAT_ERRORS, sends={"X-Turn-Id": "The id of the turn."}, once=True)
 async def complete(id: str) -> Response:
     """An answer, whole or as a stream."""
     assistant = _assistant(id)

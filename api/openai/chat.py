@@ -8,7 +8,7 @@ from typing import Any
 
 from quart import Blueprint, Response, request
 
-from api import current, errors
+from api import current, errors, repeats
 from api.auth import require
 from api.document import document
 from api.openai import passthrough, wire
@@ -41,6 +41,7 @@ OWN_SESSION = "Requests without a session share one: pass session_id to have you
         TASK: "The kind of a task of Open WebUI's own, which an agent does not remember.",
     },
     sends={"X-Turn-Id": "The id of the turn.", "Warning": "What of the request was not heeded."},
+    once=True,
 )
 async def complete() -> Response:
     """An answer, whole or as a stream."""
@@ -58,10 +59,14 @@ async def complete() -> Response:
 async def _ask(target: Named, chat: ChatRequest, body: dict[str, Any], raw: bytes) -> Response:
     session = session_id(chat, request.headers) or chat.user
     ask = await _question(target, chat, body, session or DEFAULT_SESSION, raw)
-    hub = current.hub()
-    source = _streamed(hub, ask, chat.include_usage, current.keep_alive()) if chat.stream else _whole(hub, ask)
+
+    async def make(ask: Ask) -> Response:
+        hub = current.hub()
+        source = _streamed(hub, ask, chat.include_usage, current.keep_alive()) if chat.stream else _whole(hub, ask)
+        return await begin(source)
+
     try:
-        response = await begin(source)
+        response = await repeats.turn(ask, [ask.agent, ask.session_id, body], make)
     except InboxFull as full:
         if session is not None:
             raise

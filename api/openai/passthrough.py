@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from quart import Response, request
 
-from api import current, sse
+from api import current, repeats, sse
 from api.openai import wire
 from api.openai.reply import Head, Source, begin, events
 from api.openai.request import ChatRequest, check_messages, model_params, session_id
@@ -38,10 +38,14 @@ async def complete(target: Named, chat: ChatRequest, body: dict[str, Any], *, ke
         session_id=session_id(chat, request.headers) if kept else None,
         keeps_text=kept,
     )
-    hub = current.hub()
-    if chat.stream:
-        return await begin(_streamed(hub, call, chat.include_usage, current.keep_alive()))
-    return await begin(_whole(hub, call))
+
+    async def make() -> Response:
+        hub = current.hub()
+        if chat.stream:
+            return await begin(_streamed(hub, call, chat.include_usage, current.keep_alive()))
+        return await begin(_whole(hub, call))
+
+    return await repeats.kept([target.name, call.session_id, body], make)
 
 
 async def _whole(hub: Hub, call: Call) -> Source:

@@ -60,5 +60,6 @@ async def events(
     except Exception as error:
         if not begun:
             raise
-        last = sse.event(errors.describe(error).body)
-    yield last + DONE
+        yield sse.LastWords(sse.event(errors.describe(error).body) + DONE)
+    else:
+        yield last + DONE

@@ -18,13 +18,18 @@ KEPT_SECONDS = 24 * 3600.0
 
 
 class Claim(Value, frozen=True, kw_only=True):
-    """A request under its key: the first of them (`at`), and its answer once there is one."""
+    """A request under its key: the first of them (`at`), and its answer once there is one.
+
+    `first`: it is the first of them itself. `head` is the answer's headers, as JSON.
+    """
 
     key_id: int
     key: str
     at: float
     status: int | None = None
     body: bytes | None = None
+    head: str | None = None
+    first: bool = False
 
     @property
     def id(self) -> str:
@@ -38,20 +43,20 @@ def begin(connection: Connection, key_id: int, key: str, fingerprint: str, now: 
     A claim without an answer is running somewhere, or was cut off: whoever repeats it does it again under its `id`.
     """
     row = {"key_id": key_id, "key": key, "fingerprint": fingerprint, "at": now}
-    connection.execute(_begin(connection.dialect.name), {**row, "expired": now - KEPT_SECONDS})
+    begun = connection.execute(_begin(connection.dialect.name), {**row, "expired": now - KEPT_SECONDS})
     found = connection.execute(_FIND, {"key_id_": key_id, "key_": key}).one()
     if found.fingerprint != fingerprint:
         raise Conflict("This Idempotency-Key was used for another request.", code="idempotency_key_reused")
-    return _claim(found)
+    return _claim(found, first=begun.rowcount > 0)
 
 
-def finish(connection: Connection, claim: Claim, status: int, body: bytes) -> Claim:
+def finish(connection: Connection, claim: Claim, status: int, body: bytes, head: str | None = None) -> Claim:
     """A unit: remember the answer, unless another repetition was first; returns the claim with the one that counts."""
     row = {"key_id_": claim.key_id, "key_": claim.key, "at_": claim.at}
-    connection.execute(_FINISH, {**row, "to": status, "with": body})
+    connection.execute(_FINISH, {**row, "to": status, "with": body, "head_": head})
     found = connection.execute(_FIND, {"key_id_": claim.key_id, "key_": claim.key}).first()
     answered = found is not None and found.at == claim.at and found.status is not None
-    return _claim(found) if answered else Claim(**_names(claim), status=status, body=body)
+    return _claim(found) if answered else Claim(**_names(claim), status=status, body=body, head=head)
 
 
 def forget(connection: Connection, claim: Claim) -> None:
@@ -72,7 +77,9 @@ def sweep(connection: Connection, now: float, limit: int = 1000) -> int:
 _MINE = (idempotency.c.key_id == bindparam("key_id_"), idempotency.c.key == bindparam("key_"))
 _OPEN = (*_MINE, idempotency.c.at == bindparam("at_"), idempotency.c.status.is_(None))
 _FIND = select(idempotency).where(*_MINE)
-_FINISH = update(idempotency).where(*_OPEN).values(status=bindparam("to"), body=bindparam("with"))
+_FINISH = (
+    update(idempotency).where(*_OPEN).values(status=bindparam("to"), body=bindparam("with"), head=bindparam("head_"))
+)
 _FORGET = delete(idempotency).where(*_OPEN)
 _SWEEP = delete(idempotency).where(*_MINE, idempotency.c.at < bindparam("expired"))
 
@@ -82,12 +89,14 @@ def _begin(dialect: str) -> Any:
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     into = insert(idempotency).values({name: bindparam(name) for name in ("key_id", "key", "fingerprint", "at")})
     again = {"fingerprint": into.excluded.fingerprint, "at": into.excluded.at, "status": null(), "body": null()}
+    again["head"] = null()
     expired = idempotency.c.at < bindparam("expired")
     return into.on_conflict_do_update(index_elements=["key_id", "key"], set_=again, where=expired)
 
 
-def _claim(row: Any) -> Claim:
-    return Claim(key_id=row.key_id, key=row.key, at=row.at, status=row.status, body=row.body)
+def _claim(row: Any, *, first: bool = False) -> Claim:
+    names = {"key_id": row.key_id, "key": row.key, "at": row.at}
+    return Claim(**names, status=row.status, body=row.body, head=row.head, first=first)
 
 
 def _names(claim: Claim) -> dict[str, Any]:

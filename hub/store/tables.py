@@ -141,11 +141,13 @@ sessions = Table(
     Column("started_at", Time, nullable=False),
     Column("place", Big),  # of places: where it is searched
     Column("person", Text),  # channel:sender of a private chat; NULL: others read along
+    Column("title", Text),
 )
 Index(None, sessions.c.agent, sessions.c.address)
 Index(
     None,
     sessions.c.person,
+    sessions.c.id,
     sqlite_where=sessions.c.person.is_not(None),
     postgresql_where=sessions.c.person.is_not(None),
 )
@@ -267,6 +269,7 @@ idempotency = Table(
     Column("key", Text, primary_key=True),
     Column("fingerprint", Text, nullable=False),
     Column("status", Integer),  # NULL while the first request runs
+    Column("head", Text),  # the answer's headers
     Column("body", LargeBinary),
     Column("at", Time, nullable=False),
 )

@@ -225,6 +225,7 @@ class TestFailure:
             answer = await client.post(CHAT, json=body(stream=streamed))
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
         assert answer.headers["X-Should-Retry"] == "false"
+        assert ("Retry-After" in answer.headers) == (status == 429)
 
     async def test_N9_a_stream_that_fails_ends_with_the_error(self, facade: Facade) -> None:
         facade.fake.turns.ending = {"status": "failed", "error": "gone", "error_code": "upstream_unavailable"}

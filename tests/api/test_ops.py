@@ -53,8 +53,9 @@ async def test_ready_tells_how_the_parts_are(facade: Asking) -> None:
 
 async def test_a_hub_that_cannot_work_is_a_503(facade: Asking) -> None:
     facade.fake.readiness = Readiness(ok=False, store="down", migrations="unknown", roles=("api",), channels={})
-    status, body, _ = await facade.ask("GET", "/ready")
+    status, body, response = await facade.ask("GET", "/ready")
     assert (status, body["status"], body["store"]) == (503, "not ready", "down")
+    assert response.headers["Retry-After"] == "1"
 
 
 async def test_the_metrics_take_the_scope_read(facade: Asking) -> None:

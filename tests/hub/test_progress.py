@@ -10,6 +10,7 @@ from msgspec import structs
 from hub.accounts.turns import Sign
 from hub.agent import Reply, Step, Turn
 from hub.asks import FollowedTurn
+from hub.errors import TurnTimeout
 from hub.memory import Heard, Said, Stepped
 from hub.message import Address
 from hub.model import ToolCall
@@ -138,6 +139,16 @@ async def test_a_turn_that_goes_on_is_asked_for_again_by_its_id(every_engine: En
     assert await count(engine) == 1
     assert second.record == third.record
     assert await engine.bus.residue(0.0) == 0
+
+
+async def test_a_turn_that_goes_on_is_not_cancelled_when_its_asker_has_waited_too_long(engine: Engine) -> None:
+    held, one = Held(), structs.replace(ask(), goes_on=True)
+    async with asking(engine, timeout=0.05) as asks, agent(engine, held):
+        async with asks.ask(one) as first:
+            with pytest.raises(TurnTimeout, match="goes on"):
+                await soon(read(first))
+        held.go.set()
+        assert await engine.outcome(BOT, one.id) == ("answered", None)
 
 
 @pytest.mark.usefixtures("quick_polls")
