@@ -12,12 +12,13 @@ import msgspec
 from msgspec import Meta
 from quart import Blueprint, Response
 
-from api import current
+from api import current, repeats
 from api.auth import require
 from api.document import document
 from api.openai.models import named
 from api.openai.work import SENDS, SESSION, TURN, WORK_ERRORS, work_of
 from api.wire import answer, fit, read
+from hub.accounts.turns import Work
 from hub.model import Embeddable
 
 routes = Blueprint("embeddings", __name__)
@@ -67,12 +68,16 @@ class EmbeddingList(TypedDict):
 
 @routes.post("/v1/embeddings")
 @require("chat")
-@document({200: EmbeddingList}, body=EmbeddingRequest, errors=WORK_ERRORS, headers=SESSION, sends=SENDS)
+@document({200: EmbeddingList}, body=EmbeddingRequest, errors=WORK_ERRORS, headers=SESSION, sends=SENDS, once=True)
 async def create() -> Response:
     """Vectors of texts, by a model that can."""
     asked = await read(EmbeddingRequest)
     inputs = _inputs(asked.input)
     work = work_of(named(asked.model))
+    return await repeats.kept([work.name, work.session_id, asked], lambda: _embedded(work, inputs, asked))
+
+
+async def _embedded(work: Work, inputs: Sequence[Embeddable], asked: EmbeddingRequest) -> Response:
     found = await current.hub().models.embed(work, inputs, asked.dimensions)
     write = _base64 if asked.encoding_format == "base64" else _plain
     used = found.usage.prompt

@@ -94,6 +94,14 @@ async def test_another_request_under_the_key_is_a_409(hub: Here, upstream: Upstr
     assert (elsewhere.status_code, len(upstream.requests)) == (409, 1)
 
 
+async def test_texts_are_embedded_once(hub: Here, upstream: Upstream) -> None:
+    sent = {"model": "gpt", "input": ["one", "two"]}
+    first, again = [await post(hub, sent, "/v1/embeddings") for _ in range(2)]
+    assert (first.status_code, again.headers[REPLAYED], again.content) == (200, "true", first.content)
+    assert (len(upstream.requests), await made(hub)) == (1, 1)
+    assert (await post(hub, sent | {"input": "else"}, "/v1/embeddings")).status_code == 409
+
+
 async def test_two_callers_may_use_the_same_key(hub: Here, upstream: Upstream) -> None:
     await post(hub, body())
     other = await post(hub, body(), Authorization=f"Bearer {(await hub.other()).key}")
