@@ -186,6 +186,8 @@ class Hub:
     accept: Callable[[Message], Awaitable[None]]
     """Takes a message that was said in a web room, as a channel would."""
     ready: Callable[[], Awaitable[Readiness]]
+    read_document: Callable[[str, bytes], Awaitable[str]]
+    """Makes Markdown of a document, given its name and content; raises HubError with a sentence."""
     fetch: Fetcher = field(default_factory=Fetcher)
     """Fetches the URLs in messages, from the public internet alone."""
     channels: Sequence[str] = ()

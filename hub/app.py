@@ -18,7 +18,7 @@ import agents
 import channels
 from agents import tools
 from agents.context import Window
-from agents.documents import Documents
+from agents.documents import Documents, Remembered
 from agents.mcp import Server
 from agents.models.config import ModelSettings
 from agents.models.fallback import Fallback
@@ -369,6 +369,7 @@ def facade(engine: Engine, namespace: UUID) -> Hub:
         names=lambda: names,
         accept=partial(engine.ingress.accept, tell_full=True),
         ready=partial(_ready, engine),
+        read_document=Remembered(engine.documents.markdown),
         webhooks=engine.webhooks,
         channels=tuple(engine.supervisor.health),
         restart=engine.supervisor.restart,

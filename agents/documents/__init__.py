@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from hashlib import sha256
 
 from agents.documents import refusal
 from hub.errors import MessageRefused
 from hub.message import Value
 
+REMEMBERED = 50
+"""Documents whose text is remembered."""
 AT_ONCE = 2
 """Documents that are read at the same time; further ones wait."""
 CHILD = ("-I", "-m", "agents.documents.child")
@@ -82,7 +86,31 @@ class Documents:
             await asyncio.gather(feeding, return_exceptions=True)
         if len(said) >= most:  # our own child never says so much
             process.kill()
+            await process.stdout.read()  # the end of a process is not seen while its output waits to be read
         return said.decode("utf-8", "replace")
+
+
+class Remembered:
+    """Reads documents, and remembers what the newest of them said: a client sends its history again with each request.
+
+    In memory, for those whose conversations nobody stores.
+    """
+
+    def __init__(self, read: Callable[[str, bytes], Awaitable[str]], most: int = REMEMBERED) -> None:
+        self._read = read
+        self._most = most
+        self._said: OrderedDict[bytes, str] = OrderedDict()
+
+    async def __call__(self, name: str, content: bytes) -> str:
+        """What a document says; MessageRefused tells in a sentence why it cannot be read."""
+        key = sha256(content).digest()
+        said = self._said.get(key)
+        if said is None:
+            said = self._said[key] = await self._read(name, content)
+        self._said.move_to_end(key)
+        if len(self._said) > self._most:
+            self._said.popitem(last=False)
+        return said
 
 
 async def _feed(stdin: asyncio.StreamWriter, content: bytes) -> None:

@@ -1,7 +1,7 @@
 """The content of a message: text, pictures, sound and documents, as OpenAI and BRConnector write them.
 
 `read` tells what each part is and asks nobody. `heard` makes of it what an agent is told: files are stored, and the
-conversation holds references. What a model is sent that remembers nothing is made in `api/openai/shown.py`.
+conversation holds references. What a model is sent that nobody remembers anything for is made in `api/openai/shown.py`.
 """
 
 from __future__ import annotations
@@ -80,17 +80,18 @@ def read(content: Any, where: str, readers: Mapping[str, Reader] | None = None) 
 
     Raises RequestError that names the field, TooLarge.
     """
-    if isinstance(content, str):
-        return [Piece({}, where, content)] if content.strip() else []
+    pieces = [Piece({}, where, content)] if isinstance(content, str) else each(content, where, readers or CHAT)
+    return [piece for piece in pieces if not isinstance(piece.found, str) or piece.found.strip()]
+
+
+def each(content: Any, where: str, readers: Mapping[str, Reader]) -> list[Piece]:
+    """What each of a list of parts is; raises RequestError that names the field, TooLarge."""
     if not isinstance(content, list):
         raise _wrong(where, "a text or a list of parts")
     parts = cast(list[Any], content)
     if len(parts) > PARTS:
         raise RequestError(f"{where}: more than {PARTS} parts", param=where, code="invalid_value")
-    pieces = [
-        _piece(part, f"{where}[{index}]", CHAT if readers is None else readers) for index, part in enumerate(parts)
-    ]
-    return [piece for piece in pieces if not isinstance(piece.found, str) or piece.found.strip()]
+    return [_piece(part, f"{where}[{index}]", readers) for index, part in enumerate(parts)]
 
 
 def attached(files: Iterable[Upload]) -> list[Piece]:

@@ -14,6 +14,7 @@ from api import current, repeats, sse
 from api.openai import wire
 from api.openai.reply import Head, Source, begin, events
 from api.openai.request import ChatRequest, check_messages, model_params, session_id
+from api.openai.shown import shown
 from api.openai.tools import check_calls
 from api.ports import Hub, Named
 from hub.accounts.turns import Call
@@ -25,10 +26,13 @@ async def complete(target: Named, chat: ChatRequest, body: dict[str, Any], *, ke
 
     It is `kept` in the record of its turn, under the session that the request names, or only metered.
     """
-    check_messages(chat.messages, multiple=target.multiple)
+    check_messages(chat.messages)
     check_calls(chat.messages)
     completion = Completion(
-        messages=chat.messages, tools=body.get("tools") or [], params=model_params(body), stream=bool(chat.stream)
+        messages=await shown(chat.messages, multiple=target.multiple),
+        tools=body.get("tools") or [],
+        params=model_params(body),
+        stream=bool(chat.stream),
     )
     call = Call(
         id=uuid.uuid4().hex,

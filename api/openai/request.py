@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, cast
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -16,8 +16,6 @@ from hub.errors import RequestError
 DEFAULT_SESSION = "default"
 SESSION_HEADERS = ("Session-Id", "X-Session-Id", "X-OpenWebUI-Chat-Id")
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-MEDIA = ("image_url", "input_audio", "file")
-"""Parts that a model may take beside text."""
 _ABOUT_THE_REQUEST = {"model", "messages", "stream", "stream_options", "session_id", "bothub", "tools", "n"}
 Name = Annotated[str, Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
 
@@ -62,36 +60,13 @@ def last_user(messages: list[dict[str, Any]]) -> tuple[Any, str]:
     raise RequestError("There is no message with the role 'user'.", param="messages")
 
 
-def check_messages(messages: list[dict[str, Any]], *, multiple: bool) -> None:
-    """Raise RequestError for a message that has no known role, or more in it than the model takes."""
+def check_messages(messages: list[dict[str, Any]]) -> None:
+    """Raise RequestError for a message that has no known role."""
     for index, message in enumerate(messages):
         role = message.get("role")
         if role not in ROLES:
             where = f"messages[{index}].role"
             raise RequestError(f"{where}: one of {', '.join(ROLES)}, not {role!r}", param=where)
-        if isinstance(message.get("content"), list):
-            _check_parts(message["content"], f"messages[{index}].content", MEDIA if multiple else ())
-
-
-def _check_parts(parts: Iterable[Any], where: str, media: Sequence[str] = ()) -> list[str]:
-    """The texts of the parts."""
-    return [_part(part, f"{where}[{index}]", media) for index, part in enumerate(parts)]
-
-
-def _part(part: Any, where: str, media: Sequence[str]) -> str:
-    fields = cast(dict[str, Any], part) if isinstance(part, dict) else {}
-    kind = fields.get("type")
-    if isinstance(kind, str) and kind in media and isinstance(fields.get(kind), dict):
-        return ""
-    if kind not in ("text", "refusal"):
-        taken = ", ".join(f"'{each}'" for each in ("text", *media))
-        raise RequestError(
-            f"{where}: parts of type {kind!r} are not supported, only {taken}", param=where, code="unsupported_part"
-        )
-    text = fields.get(kind)
-    if not isinstance(text, str):
-        raise RequestError(f"{where}.{kind}: a text", param=f"{where}.{kind}")
-    return text
 
 
 class _Session(msgspec.Struct, frozen=True):

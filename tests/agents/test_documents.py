@@ -14,7 +14,7 @@ from openpyxl import Workbook
 from pptx import Presentation
 from pypdf import PdfReader, PdfWriter
 
-from agents.documents import Bounds, Documents
+from agents.documents import Bounds, Documents, Remembered
 from hub.errors import MessageRefused
 from tests.patience import PATIENCE
 
@@ -215,3 +215,21 @@ async def test_the_process_sees_nothing_of_the_hubs_environment(monkeypatch: pyt
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     child = "import os; print(sorted(name for name in os.environ if 'KEY' in name or 'PATH' in name))"
     assert await Documents(child=("-c", child)).markdown("x", b"") == "[]\n"
+
+
+async def test_what_was_read_lately_is_not_read_again() -> None:
+    asked: list[str] = []
+
+    async def read(name: str, content: bytes) -> str:
+        asked.append(name)
+        if not content:
+            raise MessageRefused("It is empty.")
+        return content.decode()
+
+    remembered = Remembered(read, most=2)
+    said = [await remembered(*each) for each in (("a", b"1"), ("b", b"2"), ("c", b"1"), ("d", b"3"), ("e", b"2"))]
+    assert (said, asked) == (["1", "2", "1", "3", "2"], ["a", "b", "d", "e"])
+    for _ in range(2):
+        with pytest.raises(MessageRefused):
+            await remembered("f", b"")
+    assert asked[-2:] == ["f", "f"]

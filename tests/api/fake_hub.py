@@ -15,7 +15,7 @@ from api.ports import Hub, Models, Named, Posts, Readiness, Turns
 from hub.accounts.turns import Ask, Call, TurnRecord, Work
 from hub.bus import Bus
 from hub.deliveries import DeliveryRecord
-from hub.errors import HubError, RequestError, TurnTimeout
+from hub.errors import HubError, MessageRefused, RequestError, TurnTimeout
 from hub.files import FileStore
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript, Usage
@@ -222,11 +222,17 @@ class FakeHub:
             names=lambda: self.names,
             accept=self._accept,
             ready=self._ready,
+            read_document=self._read_document,
             **self._options,
         )
 
     async def _accept(self, message: Message) -> None:
         self.accepted.append(message)
+
+    async def _read_document(self, name: str, content: bytes) -> str:
+        if content.startswith(b"broken"):
+            raise MessageRefused(f"The document '{name}' is broken or not complete.")
+        return f"read: {content.decode()}"
 
     async def _ready(self) -> Readiness:
         return self.readiness

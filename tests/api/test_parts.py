@@ -6,89 +6,25 @@ import asyncio
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
-from aiohttp import web
 
 from api import uploads
 from api.openai import parts
-from hub.fetch import IP, Fetcher
+from hub.fetch import Fetcher
 from hub.message import File, Text
 from hub.store import Store
+from tests.api.content import GIF, JPEG, PDF, PNG, WEBP, Site, allowed, audio, data_url, doc, file, image, serving
 from tests.api.facade import CHAT, Facade, body, running
-
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
-JPEG, GIF, WEBP = b"\xff\xd8\xff\xe0 jpeg", b"GIF89a gif", b"RIFF\x10\x00\x00\x00WEBPVP8 webp"
-PDF = b"%PDF-1.7 \xe2\xe3 a document"
-WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-
-
-def data_url(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{b64encode(content).decode()}"
-
-
-def image(url: str) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": url}}
-
-
-def file(**fields: Any) -> dict[str, Any]:
-    return {"type": "file", "file": fields}
-
-
-def audio(data: str, kind: str = "wav") -> dict[str, Any]:
-    return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
-
-
-def doc(value: Any, name: str = "plan", kind: str = "pdf") -> dict[str, Any]:
-    return {"type": "doc", "doc": {"name": name, "format": kind, "size": 9, "source": {"bytes": value}}}
-
-
-class Site:
-    """A server on loopback that stands for the internet; `paths` is what was asked of it."""
-
-    def __init__(self) -> None:
-        self.root = ""
-        self.paths: list[str] = []
-        self.pages = {
-            "/cat.png": (PNG, "image/png"),
-            "/typeless": (WEBP, "application/octet-stream"),
-            "/page": (b"<html>", "text/html"),
-            "/drawing": (b"<svg/>", "image/svg+xml"),
-            "/huge": (b"x" * (1 * 2**20 + 1), "image/png"),
-        }
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.paths.append(request.path)
-        if request.path == "/inside":
-            return web.Response(status=302, headers={"Location": f"http://127.0.0.2:{request.url.port}/cat.png"})
-        if request.path == "/moved":
-            return web.Response(status=302, headers={"Location": "/cat.png"})
-        if request.path not in self.pages:
-            return web.Response(status=404)
-        content, kind = self.pages[request.path]
-        return web.Response(body=content, content_type=kind)
 
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    site = Site()
-    app = web.Application()
-    app.router.add_get("/{path:.*}", site.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "0.0.0.0", 0).start()
-    site.root = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield site
-    await runner.cleanup()
-
-
-def allowed(address: IP) -> bool:
-    """Only loopback's first address is the internet of these tests."""
-    return address == ip_address("127.0.0.1")
+    async with serving() as site:
+        yield site
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ async def test_a_model_that_takes_images_gets_them_as_they_are(facade: Facade) -
     [
         ("gpt", PARTS[1], "parts of type 'image_url' are not supported, only 'text'"),
         ("eyes", {"type": "video", "video": {}}, "only 'text', 'image_url', 'input_audio', 'file'"),
-        ("eyes", {"type": "image_url", "image_url": "https://example.org/a.png"}, "'image_url'"),
+        ("gpt", {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}, "'image_url'"),
     ],
 )
 async def test_a_part_that_a_model_does_not_take_is_a_400(

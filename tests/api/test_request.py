@@ -66,16 +66,6 @@ async def test_a_wrong_field_is_told_in_words(
     assert (answer.status_code, error["param"], error["code"], error["message"]) == (400, param, code, said)
 
 
-@pytest.mark.parametrize("kind", ["image_url", "file", "input_audio", "doc", None])
-async def test_a_part_that_is_no_text_is_a_400_that_names_it(facade: Facade, kind: str | None) -> None:
-    content: list[Any] = [{"type": "text", "text": "look"}, {"type": kind, str(kind): {}}]
-    async with facade.http() as client:
-        answer = await client.post(CHAT, json=body(model="gpt", messages=[{"role": "user", "content": content}]))
-    assert answer.status_code == 400
-    assert answer.json()["error"]["param"] == "messages[0].content[1]"
-    assert repr(kind) in answer.json()["error"]["message"]
-
-
 async def test_L6_unknown_fields_are_accepted(facade: Facade) -> None:
     async with facade.http() as client:
         answer = await client.post(CHAT, json=body(whatever={"x": 1}, metadata=None, temperature=None, tools=None))
