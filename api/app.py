@@ -53,6 +53,7 @@ def create_app(hub: Hub, *, keep_alive: float = 15.0) -> Quart:
     app = Quart(__name__, static_folder=None)
     app.asgi_http_class = Connection
     app.config["MAX_CONTENT_LENGTH"] = errors.BODY_LIMIT
+    app.config["MAX_FORM_MEMORY_SIZE"] = errors.BODY_LIMIT  # a message in a form may be as long as one in JSON
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config[KEEP_ALIVE] = keep_alive
     app.extensions[HUB] = hub

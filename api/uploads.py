@@ -63,7 +63,8 @@ async def form() -> tuple[dict[str, Any], list[Upload]]:
             files: Any = await request.files
     except TimeoutError as error:
         raise RequestTimeout(f"The body did not arrive within {BODY_SECONDS:g} s.") from error
-    return fields.to_dict(), [_field(name, file) for name, file in files.items(multi=True)]
+    found = [_field(name, file) for name, file in files.items(multi=True)]
+    return fields.to_dict(), [file for file in found if file is not None]
 
 
 def at_most(count: int, most: int = MOST, param: str | None = None) -> None:
@@ -72,8 +73,11 @@ def at_most(count: int, most: int = MOST, param: str | None = None) -> None:
         raise RequestError(f"There are more than {most} files.", param=param, code="invalid_value")
 
 
-def _field(param: str, field: FileStorage) -> Upload:
+def _field(param: str, field: FileStorage) -> Upload | None:
+    """A file of a form; None for a field in which a browser had none to send."""
     content = field.stream.read(FILE_LIMIT + 1)
+    if not content and not field.filename:
+        return None
     try:
         return upload(field.filename, field.mimetype, content)
     except RequestError as error:

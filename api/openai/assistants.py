@@ -11,10 +11,11 @@ from api.auth import require
 from api.document import document
 from api.openai import passthrough
 from api.openai.answers import CHAT, CHAT_ERRORS
+from api.openai.forms import ChatForm, read_chat
 from api.openai.models import Models, model
 from api.openai.request import ChatRequest, parse
 from api.ports import Named
-from api.wire import answer, body, decode
+from api.wire import answer
 from hub.errors import NotFound
 
 routes = Blueprint("assistants", __name__, url_prefix="/api/v1/assistants/<id>/v1")
@@ -22,11 +23,18 @@ routes = Blueprint("assistants", __name__, url_prefix="/api/v1/assistants/<id>/v
 
 @routes.post("/chat/completions")
 @require("chat")
-@document(CHAT, body=ChatRequest, errors=CHAT_ERRORS, sends={"X-Turn-Id": "The id of the turn."}, once=True)
+@document(
+    CHAT,
+    body=ChatRequest,
+    form=ChatForm,
+    errors=CHAT_ERRORS,
+    sends={"X-Turn-Id": "The id of the turn."},
+    once=True,
+)
 async def complete(id: str) -> Response:
     """An answer, whole or as a stream."""
     assistant = _assistant(id)
-    sent = decode(await body())
+    sent, _ = await read_chat()
     if isinstance(sent, dict):
         sent = {name: value for name, value in cast(dict[str, Any], sent).items() if name != "model"}
     return await passthrough.complete(assistant, parse(sent), sent, kept=False)

@@ -13,6 +13,7 @@ from api.auth import require
 from api.document import document
 from api.openai import passthrough, wire
 from api.openai.answers import CHAT, CHAT_ERRORS
+from api.openai.forms import ChatForm, read_chat
 from api.openai.models import named
 from api.openai.parameters import agent_params
 from api.openai.parts import heard
@@ -20,8 +21,6 @@ from api.openai.reply import Head, Source, begin, events
 from api.openai.request import DEFAULT_SESSION, SESSION_HEADERS, ChatRequest, last_user, parse, session_id
 from api.openai.webui import TASK, is_task
 from api.ports import Hub, Named
-from api.wire import body as read_body
-from api.wire import decode
 from hub.accounts.turns import Ask, TurnRecord
 from hub.errors import InboxFull
 
@@ -35,6 +34,7 @@ OWN_SESSION = "Requests without a session share one: pass session_id to have you
 @document(
     CHAT,
     body=ChatRequest,
+    form=ChatForm,
     errors=CHAT_ERRORS,
     headers={
         **dict.fromkeys(SESSION_HEADERS, "The conversation, unless the body names one."),
@@ -45,8 +45,7 @@ OWN_SESSION = "Requests without a session share one: pass session_id to have you
 )
 async def complete() -> Response:
     """An answer, whole or as a stream."""
-    raw = await read_body()
-    body = decode(raw)
+    body, raw = await read_chat()
     chat = parse(body)
     target = named(chat.model)
     if target.kind == "model" or target.history == "client":

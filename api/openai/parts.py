@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from api import current
 from api.uploads import Upload, at_most, inline, upload
@@ -17,6 +17,7 @@ from hub.inline import MB, image_type, is_media, read_base64
 from hub.message import File, Part, Text
 from hub.view import SHOWN
 
+T = TypeVar("T")
 PARTS = 1000
 """Parts of one message."""
 LINKS = 50
@@ -87,10 +88,10 @@ def read(content: Any, where: str, readers: Mapping[str, Reader] | None = None) 
 def each(content: Any, where: str, readers: Mapping[str, Reader]) -> list[Piece]:
     """What each of a list of parts is; raises RequestError that names the field, TooLarge."""
     if not isinstance(content, list):
-        raise _wrong(where, "a text or a list of parts")
+        raise _wrong(where, "a string or an array of parts")
     parts = cast(list[Any], content)
     if len(parts) > PARTS:
-        raise RequestError(f"{where}: more than {PARTS} parts", param=where, code="invalid_value")
+        raise _wrong(where, f"an array with maximum length {PARTS}")
     return [_piece(part, f"{where}[{index}]", readers) for index, part in enumerate(parts)]
 
 
@@ -161,7 +162,7 @@ def file(fields: Mapping[str, Any], where: str) -> Found:
         return Stored(_string(fields, "file_id", where), f"{where}.file_id")
     name = fields.get("filename")
     if name is not None and not isinstance(name, str):
-        raise _wrong(f"{where}.filename", "a text")
+        raise _wrong(f"{where}.filename", "a string")
     data, place = _string(fields, "file_data", where), f"{where}.file_data"
     if data[:5].lower() == "data:":
         return inline(data, name, place)
@@ -192,7 +193,7 @@ def _doc(part: Mapping[str, Any], where: str) -> Found:
     fields = _object(part, "doc", where)
     name, kind = _string(fields, "name", place), fields.get("format")
     if kind is not None and not isinstance(kind, str):
-        raise _wrong(f"{place}.format", "a text")
+        raise _wrong(f"{place}.format", "a string")
     if kind and not name.lower().endswith(f".{kind.lower()}"):
         name = f"{name}.{kind}"
     place = f"{place}.source.bytes"
@@ -228,15 +229,20 @@ def _piece(part: Any, where: str, readers: Mapping[str, Reader]) -> Piece:
 
 
 def _object(part: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
-    if not isinstance(part.get(name), dict):
-        raise _wrong(f"{where}.{name}", "an object")
-    return cast(Mapping[str, Any], part[name])
+    return cast(Mapping[str, Any], _field(part, name, where, dict, "an object"))
 
 
 def _string(part: Mapping[str, Any], name: str, where: str) -> str:
-    if not isinstance(part.get(name), str):
-        raise _wrong(f"{where}.{name}", "a text")
-    return part[name]
+    return _field(part, name, where, str, "a string")
+
+
+def _field(part: Mapping[str, Any], name: str, where: str, type: type[T], wanted: str) -> T:
+    found, place = part.get(name), f"{where}.{name}"
+    if found is None:
+        raise RequestError(f"Missing required parameter: '{place}'.", param=place, code="missing_parameter")
+    if not isinstance(found, type):
+        raise _wrong(place, wanted)
+    return found
 
 
 def _base64(data: str, where: str) -> bytes:
@@ -260,14 +266,14 @@ def _seen(found: Upload, where: str) -> Upload:
         return found
     kinds = ", ".join(kind.removeprefix("image/").upper() for kind in SHOWN)
     raise RequestError(
-        f"{where}: {found.media_type} is not supported; pictures are {kinds}",
+        f"Invalid '{where}'. Pictures are {kinds}, not {found.media_type}.",
         param=where,
         code="invalid_image_format",
     )
 
 
 def _wrong(where: str, wanted: str) -> RequestError:
-    return RequestError(f"{where}: {wanted}", param=where, code="invalid_value")
+    return RequestError(f"Invalid '{where}'. Expected {wanted}.", param=where, code="invalid_value")
 
 
 async def _kept(piece: Piece) -> Part:

@@ -11,6 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from hub.fetch import IP
+from hub.message import Text
+from tests.api.facade import Facade
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 JPEG, GIF, WEBP = b"\xff\xd8\xff\xe0 jpeg", b"GIF89a gif", b"RIFF\x10\x00\x00\x00WEBPVP8 webp"
@@ -81,3 +83,12 @@ async def serving() -> AsyncGenerator[Site]:
 def allowed(address: IP) -> bool:
     """Only loopback's first address is the internet of these tests."""
     return address == ip_address("127.0.0.1")
+
+
+async def told(facade: Facade) -> list[Any]:
+    """What the agent was told: texts, and files as (name, type, content)."""
+    [asked] = facade.fake.turns.asks
+    return [
+        part.text if isinstance(part, Text) else (part.name, part.media_type, await facade.fake.files.read(part))
+        for part in asked.parts
+    ]

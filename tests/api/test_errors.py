@@ -80,13 +80,6 @@ async def test_a_deeply_nested_body_is_a_400(facade: Facade) -> None:
         assert (await client.post(CHAT, content=b"[" * 100_000)).status_code == 400
 
 
-async def test_a_multipart_body_is_a_400_that_says_what_is_taken(facade: Facade) -> None:
-    async with facade.http() as client:
-        answer = await client.post(CHAT, data={"message": "hi"}, files={"files": b"x"})
-    assert answer.status_code == 400
-    assert "JSON" in answer.json()["error"]["message"]
-
-
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_N9_a_body_over_the_limit_is_a_413_that_names_it(facade: Facade, chunked: bool) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", facade.port)

@@ -133,10 +133,11 @@ class TestModelsThatTakeText:
 
 
 async def test_what_others_said_stays_as_it_is(facade: Facade) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     said: list[Any] = [
         {"role": "developer", "content": [{"type": "text", "text": "be brief"}]},
         {"role": "user", "content": "hi"},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "4"}]},
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
         {"role": "user", "content": [NOTES]},
