@@ -12,8 +12,8 @@ from random import Random
 from typing import Any
 from weakref import WeakKeyDictionary
 
-LATE_SECONDS = 0.03
-LATE_CHANCE = 0.3
+LATE_SECONDS = 0.05
+LATE_CHANCE = 0.5
 STALL_CHANCE = 0.02
 
 Loop = base_events.BaseEventLoop
