@@ -158,7 +158,8 @@ async def test_an_answer_that_was_begun_anew_in_other_words_is_an_error(engine: 
 
 async def test_a_turn_that_takes_too_long_is_cancelled(engine: Engine) -> None:
     held = Held()
-    async with asking(engine, timeout=0.1) as asks, agent(engine, held), asks.ask(ask()) as answer:
+    # Long enough for the turn to begin before.
+    async with asking(engine, timeout=2.0) as asks, agent(engine, held), asks.ask(ask()) as answer:
         with pytest.raises(TurnTimeout):
             await soon(read(answer))
     assert held.cancelled.is_set()

@@ -14,7 +14,7 @@ from hub.bus import Bus, Lease, Publish, Stop
 from hub.errors import LeaseLost, StoreUnavailable
 from hub.store.tables import lanes, settings
 from hub.worker import Defer, Done, Outcome, Retry, Timing, Why, Work, Worker
-from tests.hub.engine import FAST, Engine, soon
+from tests.hub.engine import FAST, Clock, Engine, soon
 
 INBOX = "agent:a"
 ANSWERED = Done(outcome="answered")
@@ -286,14 +286,21 @@ async def test_when_the_last_words_cannot_be_stored_either_the_message_ends_with
         assert await engine.outcome(INBOX, "m") == ("dead", "failed")
 
 
+async def taken(engine: Engine) -> Lease:
+    """The lane, taken by another process: by its clock, which is ahead, the lease is over however often extended."""
+    ahead = Clock()
+    ahead.now = engine.clock.now + 9.0
+    [lease] = await Bus(engine.store, engine.signals, ahead).claim(INBOX, 1, 8.0)
+    return lease
+
+
 async def test_a_handler_whose_lease_was_lost_is_cancelled_and_nothing_of_it_settles(every_engine: Engine) -> None:
     engine = every_engine
     handler = Scripted(forever)
     await engine.publish(INBOX, "m")
     async with working(engine, handler, timing=Timing(lease=8.0, extend=0.1, tries=3)):
         work = await soon(handler.begun.get())
-        engine.clock.forward(9.0)  # it should have been extended, and was not: another one takes the lane
-        [other] = await Bus(engine.store, engine.signals, engine.clock).claim(INBOX, 1, 8.0)
+        other = await taken(engine)
         assert other.token == work.lease.token + 1
 
         async def cancelled() -> bool:
@@ -440,8 +447,7 @@ async def test_a_handler_that_lets_go_slowly_is_cancelled_once(engine: Engine) -
     await engine.publish(INBOX, "m")
     async with working(engine, handler):
         await soon(handler.begun.get())
-        engine.clock.forward(9.0)
-        [other] = await Bus(engine.store, engine.signals, engine.clock).claim(INBOX, 1, 8.0)
+        other = await taken(engine)
         await soon(letting_go.wait())
         for _ in range(3):  # further extensions that tell of the loss
             engine.store._written.clear()  # pyright: ignore[reportPrivateUsage]

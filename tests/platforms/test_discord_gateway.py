@@ -246,14 +246,14 @@ class TestSessions:
             assert server.gateway.identifies == 1
 
     async def test_a_dead_connection_is_noticed_and_resumed(self) -> None:
-        async with DiscordServer(heartbeat=0.05) as server, running(server, heartbeat_timeout=0.3) as bot:
+        async with DiscordServer(heartbeat=0.05) as server, running(server, heartbeat_timeout=1.0) as bot:
             server.stop_acking()
             server.say("missed")
             await bot.hears("resumed")
             assert (bot.texts(), server.gateway.identifies) == (["missed"], 1)
 
     async def test_a_live_connection_is_kept_by_its_heartbeat(self) -> None:
-        async with DiscordServer(heartbeat=0.05) as server, running(server, heartbeat_timeout=0.3) as bot:
+        async with DiscordServer(heartbeat=0.05) as server, running(server, heartbeat_timeout=10.0) as bot:
             await asyncio.wait_for(bot.changed.until(lambda: bot.latency < 1, 5), 5)
             assert (server.gateway.resumes, bot.heard["disconnect"]) == (0, [])
 

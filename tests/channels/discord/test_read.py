@@ -138,7 +138,7 @@ class TestFiles:
     async def test_a_file_that_cannot_be_had_is_named(
         self, server: DiscordServer, channel: Channel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(attachments, "PATIENCE", 0.1)
+        monkeypatch.setattr(attachments, "PATIENCE", 1.0)
         server.fail("download", 404)
         server.reset("download", times=2)  # aiohttp repeats a GET once
         server.hang("download")

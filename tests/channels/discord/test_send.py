@@ -158,7 +158,7 @@ class TestOnce:
     async def test_a_lost_answer_is_told_at_once_and_a_second_try_makes_no_copy(
         self, server: DiscordServer, trouble: str
     ) -> None:
-        channel = channel_of(server, timeout=0.5)
+        channel = channel_of(server, timeout=1.0)
         cause, sent = TROUBLES[trouble]
         await channel.send(to(HERE, "first"))
         cause(server)

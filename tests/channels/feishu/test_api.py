@@ -106,7 +106,7 @@ async def test_connections_are_kept(server: FeishuServer, channel: Channel, monk
 
 
 async def test_a_call_that_takes_too_long_is_unreachable_and_may_have_arrived(server: FeishuServer) -> None:
-    channel = channel_of(server, timeout=0.1)
+    channel = channel_of(server, timeout=1.0)
     await channel.send(to(HERE, "first"))
     server.hang("message.create")
     with pytest.raises(Unreachable) as caught:

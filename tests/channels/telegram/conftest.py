@@ -27,8 +27,8 @@ async def channel(server: TelegramServer) -> AsyncIterator[Channel]:
 
 @pytest.fixture
 async def hasty(server: TelegramServer) -> AsyncIterator[Channel]:
-    """A channel that waits a tenth of a second for an answer."""
-    channel = channel_of(server, timeout=0.1)
+    """A channel that waits a second for an answer."""
+    channel = channel_of(server, timeout=1.0)
     yield channel
     await channel.close()
 

@@ -135,7 +135,7 @@ class TestConnecting:
             await hub.heard()
 
     async def test_a_long_poll_that_is_never_answered_is_given_up(self, server: TelegramServer, hub: Hub) -> None:
-        channel = channel_of(server, timeout=0.2, poll=1)
+        channel = channel_of(server, timeout=1.0, poll=1)
         task = asyncio.create_task(channel.listen(hub))
         await hub.is_up()
         server.hang("getUpdates", times=None)
