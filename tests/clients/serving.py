@@ -12,12 +12,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from hub.accounts import keys
 from hub.store import Store, open_store
 from tests.e2e.hub import HubProcess, demo_config
+from tests.patience import PATIENCE
 from tests.platforms.openai import Upstream
 
 EVERYTHING = ("chat", "read", "deliver")
@@ -45,6 +47,11 @@ class Serving:
     def url(self) -> str:
         """The base URL that clients of OpenAI are given."""
         return f"{self.root}/v1"
+
+    def http(self, key: str | None = None) -> httpx.AsyncClient:
+        """A plain client, without a key unless one is given."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return httpx.AsyncClient(base_url=self.root, headers=headers, timeout=PATIENCE)
 
     async def key(self, *scopes: str) -> str:
         """A new user key, with every scope unless told otherwise."""
