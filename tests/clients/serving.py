@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,43 +62,44 @@ class Serving:
         return secret
 
 
-def config(upstream: Upstream) -> dict[str, Any]:
+def behind(upstream: Upstream, model: str, **more: Any) -> dict[str, Any]:
+    """The settings of a model that is asked at the upstream."""
+    return {"provider": "openai", "base_url": upstream.base_url, "model": model, **more}
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def models() -> AsyncIterator[Upstream]:
+    """The folder's upstream."""
+    async with Upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="package")
+def settings(models: Upstream) -> dict[str, Any]:
     """The hub's settings; the first agent is the one that answers when no model is named."""
-    behind = {"provider": "openai", "base_url": upstream.base_url}
     return demo_config(
         models={
             "demo": {"provider": "demo"},
-            "gpt": {**behind, "model": "gpt-test", "multiple": True},
-            "embedder": {**behind, "model": "embed-test"},
+            "gpt": behind(models, "gpt-test", multiple=True),
+            "embedder": behind(models, "embed-test"),
         },
         agents={
             "assistant": {"model": "demo", "tools": ["message"], "posts_to": ["*"]},
             "writer": {"model": "gpt", "tools": ["message"]},
             "drafter": {"model": "gpt", "history": "client", "system_prompt": "Be brief.", "temperature": 0.5},
         },
-        channels={
-            "web": {"kind": "web", "agent": "assistant"},
-            "support": {"enabled": False, "kind": "telegram", "token": "1:x", "agent": "assistant"},
-        },
     )
 
 
-@pytest.fixture(scope="package")
-def settings() -> dict[str, Any]:
-    """What a folder has beside `config`, or instead of it."""
-    return {}
-
-
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def served(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any]) -> AsyncIterator[Serving]:
+async def served(
+    tmp_path_factory: pytest.TempPathFactory, models: Upstream, settings: dict[str, Any]
+) -> AsyncIterator[Serving]:
     """The folder's hub."""
-    async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(Upstream())
-        folder = tmp_path_factory.mktemp("hub")
-        process = await stack.enter_async_context(HubProcess(folder, config(upstream) | settings))
+    async with HubProcess(tmp_path_factory.mktemp("hub"), settings) as process:
         store = await open_store(process.store_url)
-        stack.push_async_callback(store.close)
-        yield Serving(process, upstream, store)
+        yield Serving(process, models, store)
+        await store.close()
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.clients.serving import hub, key, served, upstream
-from tests.e2e.hub import telegram_channel
+from tests.clients.serving import behind, hub, key, models, served, upstream
+from tests.compat.asking import ASSISTANT
+from tests.e2e.hub import demo_config, telegram_channel
+from tests.platforms.openai import Upstream
 from tests.platforms.telegram import TelegramServer
 
-ASSISTANT = "6f1c2f0e-2d0b-4f6e-8d52-0a6b1c7d9e10"
-"""The id of the agent `poet`."""
-__all__ = ["hub", "key", "served", "settings", "telegram", "upstream"]
+__all__ = ["hub", "key", "models", "served", "settings", "telegram", "upstream"]
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -25,17 +25,26 @@ async def telegram() -> AsyncIterator[TelegramServer]:
 
 
 @pytest.fixture(scope="package")
-def settings(telegram: TelegramServer) -> dict[str, Any]:
-    """A local key, short queues, a Telegram bot, and agents by the names and ids of their documents."""
-    support = telegram_channel(telegram.base_url, telegram.token, groups="mention")
-    return {
-        "api": {"port": 0, "local_key": "local"},
-        "bus": {"lease": "600ms", "extend": "200ms", "lane_limit": 3},
-        "agents": {
+def settings(models: Upstream, telegram: TelegramServer) -> dict[str, Any]:
+    """A local key, short queues, a Telegram bot, and agents and models by the names that their documents use."""
+    return demo_config(
+        api={"port": 0, "local_key": "local"},
+        bus={"lease": "600ms", "extend": "200ms", "lane_limit": 3},
+        models={
+            "demo": {"provider": "demo"},
+            "gpt": behind(models, "gpt-test", multiple=True),
+            "claude-3-sonnet": behind(models, "sonnet-test", multiple=True),
+            "c37": behind(models, "c37-test"),
+            "your-embedding-model": behind(models, "embed-test"),
+        },
+        agents={
             "assistant": {"model": "demo", "tools": ["message"], "posts_to": ["*"]},
             "writer": {"model": "gpt", "tools": ["message"], "posts_to": ["*"]},
             "lettabot": {"model": "demo"},
             "poet": {"model": "gpt", "id": ASSISTANT, "system_prompt": "You are a poet.", "temperature": 0.7},
         },
-        "channels": {"web": {"kind": "web", "agent": "assistant"}, "support": support},
-    }
+        channels={
+            "web": {"kind": "web", "agent": "assistant"},
+            "support": telegram_channel(telegram.base_url, telegram.token, groups="mention"),
+        },
+    )

@@ -16,7 +16,7 @@ from hub.config import ApiSettings
 from tests.clients.lossy import lossy
 from tests.clients.serving import HI, TOO_LONG, Serving
 from tests.compat import pasted
-from tests.compat.asking import CHAT, WHAT, asked, content_of, events
+from tests.compat.asking import CHAT, PICTURES, WHAT, asked, content_of, events, picture
 from tests.e2e.here import running_hub
 from tests.platforms.openai import Answer, Upstream, fail, say
 from tests.platforms.telegram import TelegramServer
@@ -64,12 +64,6 @@ extra_body={"session_id": "my-session"}, # optional: isolate conversation
 )
 print(resp.choices[0].message.content)
 """
-MAGIC = {
-    "png": b"\x89PNG\r\n\x1a\n rest",
-    "jpeg": b"\xff\xd8\xff\xe0 rest",
-    "gif": b"GIF89a rest",
-    "webp": b"RIFF\x10\x00\x00\x00WEBPVP8 rest",
-}
 
 
 async def test_n1_it_binds_to_loopback_and_has_the_three_endpoints(hub: Serving) -> None:
@@ -106,21 +100,20 @@ async def test_n3_a_stream_ends_with_done_and_without_stream_it_is_one_json(hub:
             assert (answer.json()["object"], content_of(answer)) == ("chat.completion", "1 2 3")
 
 
-@pytest.mark.parametrize("kind", MAGIC)
+@pytest.mark.parametrize("kind", PICTURES)
 async def test_n4_an_image_goes_to_the_model_as_vision_input(
     hub: Serving, key: str, upstream: Upstream, kind: str
 ) -> None:
-    url = f"data:image/{kind};base64,{b64encode(MAGIC[kind]).decode()}"
-    parts = [{"type": "text", "text": "Describe this image"}, {"type": "image_url", "image_url": {"url": url}}]
+    parts = [{"type": "text", "text": "Describe this image"}, picture(kind)]
     async with hub.http(key) as client:
         content_of(await client.post(CHAT, json={"model": "writer", "messages": [{"role": "user", "content": parts}]}))
     shown = upstream.requests[0].body["messages"][-1]["content"]
-    assert [part["image_url"]["url"] for part in shown if part["type"] == "image_url"] == [url]
+    assert [part for part in shown if part["type"] == "image_url"] == [picture(kind)]
     assert "Describe this image" in json.dumps(shown)
 
 
 async def test_n4_its_request_with_an_image_is_answered(hub: Serving) -> None:
-    answer = await pasted.shell(CURL_IMAGE, hub.root, {"iVBOR...": b64encode(MAGIC["png"]).decode()})
+    answer = await pasted.shell(CURL_IMAGE, hub.root, {"iVBOR...": b64encode(PICTURES["png"]).decode()})
     assert "Describe this image" in json.loads(answer)["choices"][0]["message"]["content"]
 
 
