@@ -1,15 +1,19 @@
-"""GET and DELETE /api/v1/turns/ID: what became of a turn."""
+"""/api/v1/turns/ID: what became of a turn, what it does, and its end."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Literal, TypedDict
 
 from quart import Blueprint, Response
 
-from api import current, errors
+from api import current, errors, sse
 from api.auth import require
 from api.document import document
+from api.events import EVENTS, events
 from api.openai import wire
+from api.ports import Hub
 from api.wire import answer
 from hub.accounts.turns import Status, TurnRecord
 from hub.errors import NotFound
@@ -47,6 +51,24 @@ async def cancel(id: str) -> Response:
     """The turn after it was asked to stop; the same again for one that is over."""
     record = await _mine(id)
     return answer(turn(record if record.over else await current.hub().turns.cancel(id) or record))
+
+
+@routes.get("/api/v1/turns/<id>/events")
+@require("read", "chat")
+@document({200: EVENTS})
+async def follow(id: str) -> Response:
+    """The turn from its beginning, then as it goes on; the last event is its `result` or an `error`.
+
+    What happened before is told in whole steps. Leaving changes nothing.
+    """
+    record = await _mine(id)
+    return sse.stream(_events(current.hub(), record.id, current.keep_alive()))
+
+
+async def _events(hub: Hub, id: str, silence: float) -> AsyncGenerator[bytes]:
+    async with hub.turns.follow(id) as answer, aclosing(events(answer, silence)) as lines:
+        async for line in lines:
+            yield line
 
 
 async def _mine(id: str) -> TurnRecord:

@@ -18,15 +18,13 @@ from api.openai.models import named
 from api.openai.parameters import agent_params
 from api.openai.parts import heard
 from api.openai.reply import Head, Source, begin, events
-from api.openai.request import DEFAULT_SESSION, SESSION_HEADERS, ChatRequest, last_user, parse, session_id
+from api.openai.request import DEFAULT_SESSION, SESSION_HEADERS, ChatRequest, last_user, own_session, parse, session_id
 from api.openai.webui import TASK, is_task
 from api.ports import Hub, Named
 from hub.accounts.turns import Ask, TurnRecord
-from hub.errors import InboxFull
 
 routes = Blueprint("chat", __name__)
 TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the request were ignored."'
-OWN_SESSION = "Requests without a session share one: pass session_id to have your own."
 
 
 @routes.post("/v1/chat/completions")
@@ -64,12 +62,8 @@ async def _ask(target: Named, chat: ChatRequest, body: dict[str, Any], raw: byte
         source = _streamed(hub, ask, chat.include_usage, current.keep_alive()) if chat.stream else _whole(hub, ask)
         return await begin(source)
 
-    try:
+    with own_session(named=session is not None):
         response = await repeats.turn(ask, [ask.agent, ask.session_id, body], make)
-    except InboxFull as full:
-        if session is not None:
-            raise
-        raise InboxFull(f"{full} {OWN_SESSION}", retry_after=full.retry_after) from full
     if chat.tools:
         response.headers["Warning"] = TOOLS_IGNORED
     return response

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -11,8 +12,9 @@ from werkzeug.datastructures import Headers
 
 from api.openai.parameters import Parameters
 from api.wire import fit
-from hub.errors import RequestError
+from hub.errors import InboxFull, RequestError
 
+OWN_SESSION = "Requests without a session share one: pass session_id to have your own."
 DEFAULT_SESSION = "default"
 SESSION_HEADERS = ("Session-Id", "X-Session-Id", "X-OpenWebUI-Chat-Id")
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -50,6 +52,17 @@ def session_header(headers: Headers) -> str | None:
     """The session that a header names."""
     named = next((headers[name] for name in SESSION_HEADERS if headers.get(name)), None)
     return None if named is None else fit({"session_id": named}, _Session).session_id
+
+
+@contextmanager
+def own_session(*, named: bool) -> Generator[None]:
+    """Where a request that names no session is refused for what waits in the one that all of them share, say so."""
+    try:
+        yield
+    except InboxFull as full:
+        if named:
+            raise
+        raise InboxFull(f"{full} {OWN_SESSION}", retry_after=full.retry_after) from full
 
 
 def last_user(messages: list[dict[str, Any]]) -> tuple[Any, str]:
