@@ -25,6 +25,9 @@ LONGEST_WAIT = 30.0
 OPEN = ("waiting", "sending")
 
 
+NOTE = {"channel": "web", "chat_id": "lobby", "text": "The build is done."}
+
+
 class NewPart(msgspec.Struct, forbid_unknown_fields=False):
     """A part of a delivery; only text can be posted by now."""
 
@@ -72,7 +75,7 @@ class DeliveryState(msgspec.Struct):
 
 @routes.post("/v1/deliveries")
 @require("deliver")
-@document({200: DeliveryState, 202: DeliveryState}, body=NewDelivery, errors=(429,), once=True)
+@document({200: DeliveryState, 202: DeliveryState}, body=NewDelivery, example=NOTE, errors=(429,), once=True)
 async def create() -> Response:
     """Put a message on its way: 200 when its end was seen within `wait`, else 202."""
     new = await read(NewDelivery)

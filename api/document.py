@@ -38,6 +38,7 @@ class Documented:
     body: Any = None
     form: Any = None
     query: Any = None
+    example: Any = None
     answers: Mapping[int | str, Any] = field(default_factory=dict[int | str, Any])
     errors: tuple[int, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -51,6 +52,7 @@ def document(
     body: Any = None,
     form: Any = None,
     query: Any = None,
+    example: Any = None,
     errors: tuple[int, ...] = (),
     headers: Mapping[str, str] | None = None,
     sends: Mapping[str, str] | None = None,
@@ -61,6 +63,7 @@ def document(
     answers: by status (or `"2XX"`) what msgspec writes (a Struct, a TypedDict, `Any`), `Stream(types)`,
         `Content(media type)`, None for an empty one, or a tuple of these where the request chooses.
     body, form: what msgspec reads from a JSON body, and from a form; both where the route takes either.
+    example: a JSON body that any hub with the shipped settings takes; readers see it, tests send it.
     query: a Struct whose fields are the parameters behind the `?`; read them with `wire.query(Struct)`.
     errors: statuses that this route raises, beside those that follow from the rest: 500 and 503 everywhere, 401 and
         403 with `@require`, 404 with a name in the path, 400 with anything to read, 408 and 413 with a body.
@@ -71,6 +74,7 @@ def document(
         body=body,
         form=form,
         query=query,
+        example=example,
         answers=answers,
         errors=errors,
         headers=headers or {},

@@ -50,6 +50,9 @@ class NewMessage(msgspec.Struct):
     kind: Any = None
 
 
+NOTE = {"channel": "web", "chatId": "lobby", "text": "The build is done."}
+
+
 class Posted(TypedDict):
     """What the platform took; `messageId` is its own id."""
 
@@ -130,7 +133,14 @@ class Since(msgspec.Struct):
 
 @routes.post("/api/v1/messages")
 @require("deliver")
-@document({200: Posted, 202: Waiting, 502: NotPosted}, body=NewMessage, form=NewMessage, errors=(429,), once=True)
+@document(
+    {200: Posted, 202: Waiting, 502: NotPosted},
+    body=NewMessage,
+    example=NOTE,
+    form=NewMessage,
+    errors=(429,),
+    once=True,
+)
 async def create() -> Response:
     """Post to a chat and wait 10 s for the end: 200 delivered, 202 still waiting, 502 not delivered."""
     new = await _read()

@@ -28,6 +28,10 @@ _NAMES = {
     "array": "an array",
     "object": "an object",
     "null": "null",
+    # Of the field that says which of several objects it is, msgspec tells what Python has.
+    "dict": "an object",
+    "list": "an array",
+    "NoneType": "null",
 }
 _TOO = {
     ("array", "<="): "array too long",

@@ -46,7 +46,7 @@ NAMED: dict[str, Any] = {
     "in": "header",
     "name": request_id.HEADER,
     "description": "What the request is called, in the answer and in the log; it gets a name if it has none.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": request_id.LONGEST},
+    "schema": {"type": "string"},
 }
 _CONVERTED = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
 _REF = "#/components/schemas/{name}"
@@ -158,13 +158,16 @@ class _Route:
                 found.append({"name": name, "in": "query", "required": required, "schema": schema, **about})
         headers = dict(self._says.headers) | ({"Idempotency-Key": AGAIN} if self._says.once else {})
         for name, about in headers.items():
-            text = {"type": "string", "maxLength": 255}
-            found.append({"name": name, "in": "header", "required": False, "schema": text, "description": about})
+            schema = {"type": "string"}
+            found.append({"name": name, "in": "header", "required": False, "schema": schema, "description": about})
         return [*found, {"$ref": f"#/components/parameters/{request_id.HEADER}"}]
 
     def _body(self, schemas: _Schemas) -> dict[str, Any]:
         taken = ((JSON, self._says.body), (FORM, self._says.form))
-        return {kind: {"schema": schemas.of(each)} for kind, each in taken if each is not None}
+        found: dict[str, Any] = {kind: {"schema": schemas.of(each)} for kind, each in taken if each is not None}
+        if self._says.example is not None:
+            found[JSON]["example"] = self._says.example
+        return found
 
     def _responses(self, schemas: _Schemas) -> dict[str, Any]:
         sends = dict(self._says.sends) | ({"Idempotent-Replayed": REPLAYED} if self._says.once else {})

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
@@ -17,7 +18,7 @@ _CODE = re.compile(r"`([^`]+)`")
 def render(document: dict[str, Any]) -> str:
     """The page."""
     pages = Environment(loader=PackageLoader("api"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    pages.filters.update(prose=_prose, kind=_kind, limits=_limits, holds=_holds, breakable=_breakable)
+    pages.filters.update(prose=_prose, kind=_kind, limits=_limits, holds=_holds, example=_example, breakable=_breakable)
     paths: dict[str, dict[str, Any]] = document["paths"]
     operations: list[dict[str, Any]] = [
         {"path": path, "method": method, "errors": _errors(operation), **operation, "parameters": _own(operation)}
@@ -58,6 +59,11 @@ def _holds(content: dict[str, Any]) -> Markup:
         return _kind(content["schema"]) if "schema" in content else Markup("")
     named = (Markup("<code>{}</code> {}").format(each.get("event", "data"), _kind(each["data"])) for each in events)
     return Markup("events: ") + Markup(" or ").join(named)
+
+
+def _example(body: Any) -> str:
+    """A body to copy."""
+    return msgspec.json.format(msgspec.json.encode(body), indent=2).decode()
 
 
 def _kind(schema: dict[str, Any]) -> Markup:

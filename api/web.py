@@ -57,6 +57,9 @@ class NewSaying(msgspec.Struct):
     press: Press | None = None
 
 
+SAYING = {"text": "count to 3", "name": "Ann"}
+
+
 class SayingForm(msgspec.Struct):
     """The same as a form, with files."""
 
@@ -97,7 +100,14 @@ class From(msgspec.Struct):
 
 @routes.post("/api/v1/web/<room>")
 @require("chat")
-@document({202: Said}, body=NewSaying, form=SayingForm, errors=(429,), once=True)
+@document(
+    {202: Said},
+    body=NewSaying,
+    example=SAYING,
+    form=SayingForm,
+    errors=(429,),
+    once=True,
+)
 async def say(room: str) -> Response:
     """Say something to the room's agent: 202 once it is stored; `id` is the message's in the room."""
     to = posting.address(WEB, room, chat="room")

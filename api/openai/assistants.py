@@ -10,7 +10,7 @@ from api import current
 from api.auth import require
 from api.document import document
 from api.openai import passthrough
-from api.openai.answers import CHAT, CHAT_ERRORS
+from api.openai.answers import CHAT, CHAT_ERRORS, HELLO
 from api.openai.forms import ChatForm, read_chat
 from api.openai.models import Models, model
 from api.openai.request import ChatRequest, parse
@@ -27,6 +27,7 @@ routes = Blueprint("assistants", __name__, url_prefix="/api/v1/assistants/<id>/v
     CHAT,
     body=ChatRequest,
     form=ChatForm,
+    example=HELLO,
     errors=CHAT_ERRORS,
     sends={"X-Turn-Id": "The id of the turn."},
     once=True,

@@ -12,7 +12,7 @@ from api import current, errors, repeats
 from api.auth import require
 from api.document import document
 from api.openai import passthrough, wire
-from api.openai.answers import CHAT, CHAT_ERRORS
+from api.openai.answers import CHAT, CHAT_ERRORS, HELLO
 from api.openai.forms import ChatForm, read_chat
 from api.openai.models import named
 from api.openai.parameters import agent_params
@@ -33,6 +33,7 @@ TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the req
     CHAT,
     body=ChatRequest,
     form=ChatForm,
+    example=HELLO,
     errors=CHAT_ERRORS,
     headers={
         **dict.fromkeys(SESSION_HEADERS, "The conversation, unless the body names one."),

@@ -103,6 +103,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "there is no function 'g' in 'tools'.",
     ),
     ({"tools": TOOLS, "tool_choice": {"type": "function"}}, "tool_choice.function", "Missing required parameter"),
+    ({"tool_choice": {"type": {}}}, "tool_choice.type", "expected a string, but got an object instead."),
+    ({"tool_choice": {"type": None}}, "tool_choice.type", "expected a string, but got null instead."),
     ({"parallel_tool_calls": "no"}, "parallel_tool_calls", "expected a boolean"),
     ({"metadata": {"a": 1}}, "metadata", "expected a string, but got an integer instead."),
     ({"metadata": {"a" * 65: "b"}}, "metadata", "string too long. Expected a string with maximum length 64."),
