@@ -13,9 +13,10 @@ import structlog
 
 from agents.context import Context, Window, summary_request
 from agents.models.tokens import estimate
-from agents.tools import STAY_SILENT, Source, Tool, failure, schema
+from agents.toolbox import Toolbox
+from agents.tools import STAY_SILENT, Source, Tool, schema
 from hub.agent import Reply, Step, Turn
-from hub.errors import HubError, LeaseLost, ModelError, ModelUnavailable, StoreUnavailable
+from hub.errors import ModelError, ModelUnavailable
 from hub.message import Value
 from hub.model import Chunk, Completion, Model, ToolCall, Usage, answering
 
@@ -33,6 +34,11 @@ class Limits(Value, frozen=True, kw_only=True):
     seconds: float = 280.0
     tool_seconds: float = 60.0
     tokens: int | None = None
+
+    @property
+    def late(self) -> str:
+        """What is said when time is up."""
+        return f"I stopped here: this took more than {self.seconds:g} seconds."
 
     def reached(self, finished: Sequence[Step]) -> str | None:
         """Why the step after these is the last one and gets no tools, or None."""
@@ -63,13 +69,13 @@ class Runner:
     ) -> None:
         self.name = name
         self.model_name = model_name
+        self.system_prompt = system_prompt
         self.context = Context(system_prompt, window or Window())
         self.params = params or {}
         self.limits = limits or Limits()
         self._clock = clock
-        self._model = model
-        self._tools = {tool.name: tool for tool in tools}
-        self._sources = sources
+        self.model = model
+        self.toolbox = Toolbox(name, tools, sources, self.limits.tool_seconds)
 
     async def answer(self, turn: Turn) -> Reply:
         """Let the model call tools until it answers or a limit ends the turn; a finished step is never repeated.
@@ -77,7 +83,7 @@ class Runner:
         What is emitted is the texts of the steps and of the reply, joined by blank lines, the empty ones left out.
         """
         deadline, now = _now() + self.limits.seconds, self._clock()
-        tools = await self._offered()
+        tools = await self.toolbox.offered()
         while not self._is_silenced(await turn.view()):
             await turn.take()
             last = self.limits.reached(turn.steps)
@@ -85,15 +91,15 @@ class Runner:
             with said.counted():
                 in_time = await self._ask(turn, said, now, deadline, {} if last else tools)
                 if not in_time:
-                    said.conclude(f"I stopped here: this took more than {self.limits.seconds:g} seconds.")
+                    said.conclude(self.limits.late)
                 elif said.calls and last:
                     said.conclude(last)
                 if last or not in_time or not said.calls:
                     return Reply(text=said.text, finish=said.finish, usage=said.usage, model=said.model)
-            calls = tuple(map(_sound, said.calls))
+            calls = tuple(map(sound, said.calls))
             with turn.acting(calls):
                 with said.counted():
-                    results = await self._use(turn, tools, said.calls, deadline)
+                    results = await self.toolbox.use(turn, tools, said.calls, deadline)
                 await turn.checkpoint(
                     Step(text=said.text, calls=calls, results=results, usage=said.usage, model=said.model)
                 )
@@ -101,18 +107,13 @@ class Runner:
 
     async def close(self) -> None:
         """Let go of the servers that lend tools."""
-        await asyncio.gather(*(source.close() for source in self._sources))
-
-    async def _offered(self) -> dict[str, Tool]:
-        """The tools of this turn by name: the agent's own, and those that servers lend; the first of a name counts."""
-        lent = await asyncio.gather(*(source.tools() for source in self._sources))
-        return {tool.name: tool for tools in reversed(lent) for tool in tools} | self._tools
+        await self.toolbox.close()
 
     def _is_silenced(self, view: list[dict[str, Any]]) -> bool:
         """Whether the newest step ended the turn without a message."""
         newest = next(message for message in reversed(view) if message.get("role") != "tool")
         names = [call["function"]["name"] for call in newest.get("tool_calls") or ()]
-        return STAY_SILENT in names and STAY_SILENT in self._tools
+        return STAY_SILENT in names and STAY_SILENT in self.toolbox.own
 
     async def _ask(self, turn: Turn, said: _Said, now: float, deadline: float, tools: Mapping[str, Tool]) -> bool:
         """One call of the model; False when time ran out before its end."""
@@ -126,7 +127,7 @@ class Runner:
         )
         limit = asyncio.timeout_at(deadline)
         try:
-            async with limit, answering(self._model, request) as chunks:
+            async with limit, answering(self.model, request) as chunks:
                 said.request = request
                 async for chunk in chunks:
                     said.take(chunk)
@@ -144,7 +145,7 @@ class Runner:
         usage, model = Usage(), self.model_name
         limit = asyncio.timeout(self.limits.seconds)
         try:
-            async with limit, answering(self._model, request) as chunks:
+            async with limit, answering(self.model, request) as chunks:
                 async for chunk in chunks:
                     text.append(chunk.text)
                     usage, model = chunk.usage or usage, chunk.model or model
@@ -153,41 +154,6 @@ class Runner:
                 raise
             raise ModelUnavailable(f"No summary within {self.limits.seconds:g} s.") from error
         return Reply(text="".join(text).strip(), usage=usage, model=model)
-
-    async def _use(
-        self, turn: Turn, tools: Mapping[str, Tool], calls: tuple[ToolCall, ...], deadline: float
-    ) -> tuple[str, ...]:
-        """Run all calls of a step at once; the results are in the order of the calls."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                running = [
-                    group.create_task(self._call(turn, tools, str(index), call, deadline))
-                    for index, call in enumerate(calls)
-                ]
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
-        return tuple(task.result() for task in running)
-
-    async def _call(self, turn: Turn, tools: Mapping[str, Tool], key: str, call: ToolCall, deadline: float) -> str:
-        """What a tool returned, or why it did not: whatever goes wrong is the model's to read."""
-        tool = tools.get(call.name)
-        if tool is None:
-            return failure(f"There is no tool '{call.name}'; there are: {', '.join(tools) or 'none'}.")
-        try:
-            async with asyncio.timeout_at(min(deadline, _now() + self.limits.tool_seconds)):
-                arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
-                return await tool.call(turn, key, arguments)
-        except (LeaseLost, StoreUnavailable):
-            raise
-        except msgspec.DecodeError as error:  # also a ValidationError, of the tool's own
-            return failure(f"The arguments of '{call.name}' are wrong: {error}.")
-        except HubError as error:  # its text is a sentence
-            return failure(str(error))
-        except TimeoutError:
-            return failure(f"The tool '{call.name}' took too long and was stopped; what it began may have happened.")
-        except Exception as error:
-            log.exception("tool failed", agent=self.name, turn=turn.id, tool=call.name)
-            return failure(f"The tool '{call.name}' failed ({type(error).__name__}).")
 
 
 def prepare(completion: Completion, system_prompt: str, params: dict[str, Any]) -> Completion:
@@ -275,7 +241,7 @@ class _Said:
             self._pieces.append(text)
 
 
-def _sound(call: ToolCall) -> ToolCall:
+def sound(call: ToolCall) -> ToolCall:
     """The call as it may stand in a history: servers refuse one whose arguments are no JSON object.
 
     What was wrong with them is in the result.

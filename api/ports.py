@@ -143,6 +143,8 @@ class Named:
     history: Literal["server", "client"] = "server"
     multiple: bool = False
     """Takes images and the like beside text."""
+    show_tools: bool = False
+    """An agent's own tool calls are shown in streams, unless the request says otherwise."""
     id: str | None = None
     """An agent's UUID, by which it is called as an assistant; None: it answers only what it remembers itself."""
 

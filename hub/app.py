@@ -24,7 +24,8 @@ from agents.models.config import ModelSettings
 from agents.models.fallback import Fallback
 from agents.models.late import Late
 from agents.models.tokens import estimate, most
-from agents.runner import Limits, Runner, prepare
+from agents.runner import Limits, Runner
+from agents.stateless import Stateless
 from api.app import create_app
 from api.ports import Hub, Named, Readiness
 from api.serve import listen
@@ -44,6 +45,7 @@ from hub.compaction import Compactor
 from hub.completions import Completions, Target
 from hub.config import AgentSettings, Config
 from hub.config.routes import routing
+from hub.errand import Desk
 from hub.errors import StoreUnavailable
 from hub.files import FileStore
 from hub.ingress import Ingress
@@ -94,8 +96,16 @@ class Engine:
         self.ingress = Ingress(self.bus, {name: _rules(each) for name, each in enabled.items()}, routing(config))
         self.models = {name: make_model(model) for name, model in config.models.items() if model.enabled}
         self.agents = {name: agent for name, agent in config.agents.items() if agent.enabled}
+        self.runners = {
+            name: self.runner(name, each) for name, each in self.agents.items() if each.kind == agents.RUNNER
+        }
         self.completions = Completions(
-            store, clock, self._targets(), estimate=estimate, timeout=config.api.turn_timeout
+            store,
+            clock,
+            self._targets(),
+            Desk(posts=self.posts, files=self.files, clock=clock),
+            estimate=estimate,
+            timeout=config.api.turn_timeout,
         )
         make = {name: partial(self._channel, name, channel) for name, channel in enabled.items()}
         self.webhooks = self._doors(enabled)
@@ -116,15 +126,13 @@ class Engine:
         self.upkeep = Upkeep(self.bus, self.rooms, self.ingress.accept, sorted(parked))
         self._turns: list[Worker] = []
         self._compaction: Worker | None = None
-        self._runners: list[Runner] = []
         self._holder: Worker | None = None
         self._upkeep: asyncio.Task[None] | None = None
 
     def agent(self, name: str, settings: AgentSettings) -> Agent:
         """An agent as config describes it: the runner, or one of another package."""
         if settings.kind == agents.RUNNER:
-            self._runners.append(self.runner(name, settings))
-            return self._runners[-1]
+            return self.runners[name]
         model = self._model_of(settings) if settings.model else None
         return agents.own(settings.kind)(name=name, settings=settings, model=model)
 
@@ -171,15 +179,12 @@ class Engine:
         return all(self.config.models[name].multiple for name in names)
 
     def _targets(self) -> Mapping[str, Target]:
-        """What may be completed without memory: models, and agents whose history the client keeps."""
+        """What may be completed without memory: models, and agents."""
         targets = {name: Target(model=model, model_name=name) for name, model in self.models.items()}
-        runners = {name: agent for name, agent in self.agents.items() if agent.kind == agents.RUNNER}
-        for name, agent in runners.items():
+        for name, runner in self.runners.items():
+            stateless = Stateless(runner, one_system=self._window(self.agents[name]).one_system)
             targets[name] = Target(
-                model=self._model_of(agent),
-                model_name=agent.model,
-                agent=name,
-                prepare=partial(prepare, system_prompt=agent.system_prompt, params=agent.params),
+                model=runner.model, model_name=runner.model_name, agent=name, answer=stateless.complete
             )
         return targets
 
@@ -254,7 +259,7 @@ class Engine:
             self._upkeep.cancel()
             await asyncio.wait({self._upkeep})
         await self.asks.close()
-        await asyncio.gather(*(runner.close() for runner in self._runners))
+        await asyncio.gather(*(runner.close() for runner in self.runners.values()))
         for model in self.models.values():
             await model.close()
 
@@ -348,6 +353,7 @@ def facade(engine: Engine, namespace: UUID) -> Hub:
                 created=created,
                 history=agent.history,
                 multiple=engine.multiple(agent),
+                show_tools=agent.show_tools,
                 id=str(agent.id or agent_id(namespace, name)) if agent.kind == agents.RUNNER else None,
             )
             for name, agent in engine.agents.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,6 +12,8 @@ import structlog
 
 from hub import tokens
 from hub.accounts.turns import Call, Status, TurnRecord, Work, error_code, save
+from hub.agent import Turn
+from hub.errand import Desk, Errand
 from hub.errors import RequestError, TurnTimeout
 from hub.message import API, Address
 from hub.model import (
@@ -25,7 +27,7 @@ from hub.model import (
     Transcriber,
     Transcript,
     Usage,
-    answering,
+    stopping,
 )
 from hub.store import Store
 
@@ -35,12 +37,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a name stands for: a model, and for agents whose history the client keeps, what they add to a request."""
+    """What a name stands for: a model, or an agent that answers without a conversation and counts its own tokens."""
 
     model: Model
     model_name: str
     agent: str | None = None
-    prepare: Callable[[Completion], Completion] = lambda completion: completion
+    answer: Callable[[Completion, Turn], AsyncIterator[Chunk]] | None = None
+    """How the agent answers."""
 
 
 class Completions:
@@ -51,6 +54,7 @@ class Completions:
         store: Store,
         clock: Callable[[], float],
         targets: Mapping[str, Target],
+        desk: Desk,
         *,
         estimate: Callable[[Completion, str], Usage],
         timeout: float | None = None,
@@ -58,6 +62,7 @@ class Completions:
         self._store = store
         self._clock = clock
         self._targets = targets
+        self._desk = desk
         self._estimate = estimate
         """Counts the tokens of an answer that was cut off before its usage came."""
         self._timeout = timeout
@@ -66,18 +71,24 @@ class Completions:
     async def complete(self, call: Call) -> AsyncGenerator[Chunk]:
         """Answer and record the turn, cancelled when the iterator is closed early; raises a ModelError, TurnTimeout."""
         target = self._targets[call.name]
-        request = target.prepare(call.completion)
+        errand = Errand(call, target.agent or "", self._desk)
+        answer = target.answer(call.completion, errand) if target.answer else target.model.complete(call.completion)
 
         def cut_off(said: _Said) -> Usage:
-            return self._estimate(request, "".join((*said.thought, *said.text)))
+            return self._estimate(call.completion, "".join((*said.thought, *said.text)))
 
-        async with self._recorded(call, target, cut_off) as said, answering(target.model, request) as chunks:
-            chunk = await self._in_time(anext(chunks, None))
-            while chunk is not None:
-                said.first_at = said.first_at or self._clock()
-                said.take(chunk)
-                yield chunk
-                chunk = await anext(chunks, None)
+        async with self._recorded(call, target, cut_off) as said:
+            try:
+                async with stopping(answer) as chunks:
+                    chunk = await self._in_time(anext(chunks, None))
+                    while chunk is not None:
+                        said.first_at = said.first_at or self._clock()
+                        said.take(chunk)
+                        yield chunk
+                        chunk = await anext(chunks, None)
+            finally:
+                if target.answer is not None:
+                    said.usage = (said.usage or Usage()) + errand.lost
 
     async def embed(self, work: Work, inputs: Sequence[Embeddable], dimensions: int | None = None) -> Embeddings:
         """Embed and record; raises RequestError when it cannot, a ModelError, TurnTimeout."""
@@ -191,5 +202,6 @@ class _Said:
         if chunk.reasoning:
             self.thought.append(chunk.reasoning)
         self.finish = chunk.finish or self.finish
-        self.usage = chunk.usage or self.usage
+        if chunk.usage is not None:
+            self.usage = chunk.usage if self.usage is None else self.usage + chunk.usage
         self.model = chunk.model or self.model

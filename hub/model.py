@@ -7,7 +7,7 @@ translated to, and what pass-through callers send.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -60,6 +60,7 @@ class Chunk(Value, frozen=True, kw_only=True):
 
     `calls` holds complete tool calls and comes at most once, in the chunk with the `finish` reason or before it.
     `raw` is the upstream's own JSON of this chunk, where the provider speaks OpenAI's protocol.
+    `ran` holds calls of the hub's own tools, which run now; they come from agents, and nobody else has to run them.
     `model` is the configured name of the model that answers, said once, by whoever asks one of several.
     """
 
@@ -70,6 +71,7 @@ class Chunk(Value, frozen=True, kw_only=True):
     usage: Usage | None = None
     raw: msgspec.Raw | None = None
     model: str = ""
+    ran: tuple[ToolCall, ...] = ()
 
 
 Embeddable = str | list[int]
@@ -115,10 +117,14 @@ class Model(Protocol):
         ...
 
 
-@asynccontextmanager
-async def answering(model: Model, request: Completion) -> AsyncGenerator[AsyncIterator[Chunk]]:
+def answering(model: Model, request: Completion) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
     """The chunks of an answer; the upstream is stopped however the block ends."""
-    chunks = model.complete(request)
+    return stopping(model.complete(request))
+
+
+@asynccontextmanager
+async def stopping(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[AsyncIterator[Chunk]]:
+    """The chunks, whose source is closed however the block ends."""
     try:
         yield chunks
     finally:

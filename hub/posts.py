@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from hub.agent import Receipt
 from hub.bus import Bus, Hold, Lease, Publish
 from hub.deliveries import DeliveryRecord, carrier, find
 from hub.errors import RequestError
@@ -106,6 +107,14 @@ class Posts:
             problem = f"'{address.channel}' is no web channel: only what was said in web rooms can be read."
             raise RequestError(problem, param="channel", code="unsupported_channel")
         return address
+
+    def receipt(self, record: DeliveryRecord) -> Receipt:
+        """What the one who posted is told of a delivery."""
+        status = record.status if record.status != "sending" else "waiting"
+        reason = record.last_error if record.status == "failed" else None
+        reason = reason or self.waiting_because(record) or record.last_error
+        ids = tuple(part.platform_id for part in record.parts)
+        return Receipt(id=record.delivery.id, status=status, platform_ids=ids, reason=reason)
 
     def waiting_because(self, record: DeliveryRecord) -> str | None:
         """Why a delivery waits, in words."""

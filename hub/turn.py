@@ -337,12 +337,7 @@ class RunningTurn:
             expires_at=self._bus.clock() + POST_EXPIRES,
             **what,
         )
-        record = await self._persona.posts.deliver(delivery, POST_WAIT, hold=self._lease)
-        status = record.status if record.status != "sending" else "waiting"
-        reason = record.last_error if record.status == "failed" else None
-        reason = reason or self._persona.posts.waiting_because(record) or record.last_error
-        ids = tuple(part.platform_id for part in record.parts)
-        return Receipt(id=delivery.id, status=status, platform_ids=ids, reason=reason)
+        return self._persona.posts.receipt(await self._persona.posts.deliver(delivery, POST_WAIT, hold=self._lease))
 
     async def keep(self, name: str, media_type: str, content: bytes) -> File:
         """Store a file, to be posted."""

@@ -10,7 +10,20 @@ from agents.tools import python
 from agents.tools.python import Unusable
 from agents.tools.tool import STAY_SILENT, Source, Tool, failure, schema
 
-__all__ = ["SETS", "STAY_SILENT", "TOOLS", "Source", "Tool", "Unusable", "each", "failure", "make", "names", "schema"]
+__all__ = [
+    "CONVERSATIONAL",
+    "SETS",
+    "STAY_SILENT",
+    "TOOLS",
+    "Source",
+    "Tool",
+    "Unusable",
+    "each",
+    "failure",
+    "make",
+    "names",
+    "schema",
+]
 
 TOOLS: dict[str, str] = {
     "message": "agents.tools.message:MessageTool",
@@ -23,6 +36,8 @@ TOOLS: dict[str, str] = {
     "forget": "agents.tools.memory:Forget",
 }
 """The tools that are built in."""
+CONVERSATIONAL = frozenset(("schedule", "react", "remember", "recall", "forget", STAY_SILENT))
+"""Those of them that mean something only in a conversation that the hub remembers."""
 SETS: dict[str, tuple[str, ...]] = {"memory": ("remember", "recall", "forget")}
 """Names that stand for several of them."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -22,6 +23,8 @@ from api.openai.request import DEFAULT_SESSION, SESSION_HEADERS, ChatRequest, la
 from api.openai.webui import TASK, is_task
 from api.ports import Hub, Named
 from hub.accounts.turns import Ask, TurnRecord
+from hub.model import ToolCall
+from hub.progress import Happening, Words
 
 routes = Blueprint("chat", __name__)
 TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the request were ignored."'
@@ -50,7 +53,8 @@ async def complete() -> Response:
     if target.kind == "model" or target.history == "client":
         return await passthrough.complete(target, chat, body)
     if target.id is not None and is_task(request.headers, chat.messages):
-        return await passthrough.complete(target, chat, body, kept=False)
+        without_tools = body | {"tool_choice": "none"}
+        return await passthrough.complete(target, chat, without_tools, kept=False)
     return await _ask(target, chat, body, raw)
 
 
@@ -59,8 +63,8 @@ async def _ask(target: Named, chat: ChatRequest, body: dict[str, Any], raw: byte
     ask = await _question(target, chat, body, session or DEFAULT_SESSION, raw)
 
     async def make(ask: Ask) -> Response:
-        hub = current.hub()
-        source = _streamed(hub, ask, chat.include_usage, current.keep_alive()) if chat.stream else _whole(hub, ask)
+        hub, silence = current.hub(), current.keep_alive()
+        source = _streamed(hub, ask, chat, target.show_tools, silence) if chat.stream else _whole(hub, ask)
         return await begin(source)
 
     with own_session(named=session is not None):
@@ -113,16 +117,20 @@ async def _whole(hub: Hub, ask: Ask) -> Source:
         answer.written()
 
 
-async def _streamed(hub: Hub, ask: Ask, with_usage: bool, silence: float) -> Source:
+async def _streamed(hub: Hub, ask: Ask, chat: ChatRequest, show_tools: bool, silence: float) -> Source:
     """The answer as events; nothing is sent before there is something to send, or a silence to break."""
     async with hub.turns.ask(ask) as answer:
-        chunks = wire.Chunks(answer.id, int(hub.clock()), ask.agent, with_usage=with_usage)
+        chunks = wire.Chunks(answer.id, int(hub.clock()), ask.agent, with_usage=chat.include_usage)
 
         def end() -> bytes:
             record = _completed(answer.record)
             return chunks.finish(record.finish or "stop") + chunks.usage(wire.usage(record.usage))
 
-        async with aclosing(events(aiter(answer), silence, chunks.text, end)) as lines:
+        if chat.shows_tools(show_tools):
+            happenings = events(answer.happenings(), silence, partial(_shown, chunks), end)
+        else:
+            happenings = events(aiter(answer), silence, chunks.text, end)
+        async with aclosing(happenings) as lines:
             first = await anext(lines)
             yield Head(id=answer.id)
             yield first
@@ -130,6 +138,17 @@ async def _streamed(hub: Hub, ask: Ask, with_usage: bool, silence: float) -> Sou
             async for line in lines:
                 yield line
         answer.written()
+
+
+def _shown(chunks: wire.Chunks, happening: Happening) -> bytes:
+    """What a turn says and which tools it calls; what it thinks, and what they return, is not in a stream."""
+    match happening:
+        case Words():
+            return chunks.text(happening.text)
+        case ToolCall():
+            return chunks.calls([happening])
+        case _:
+            return b""
 
 
 def _completed(record: TurnRecord) -> TurnRecord:

@@ -112,6 +112,10 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     def include_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
 
+    def shows_tools(self, otherwise: bool) -> bool:
+        """Whether the calls of the hub's own tools are shown in a stream."""
+        return otherwise if self.bothub is None or self.bothub.tools is None else self.bothub.tools
+
     def check(self) -> None:
         """Raise RequestError for parameters that contradict each other."""
         if self.stream_options is not None and not self.stream:

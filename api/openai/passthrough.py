@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -18,7 +17,7 @@ from api.openai.shown import shown
 from api.openai.tools import check_calls
 from api.ports import Hub, Named
 from hub.accounts.turns import Call
-from hub.model import Chunk, Completion, ToolCall
+from hub.model import Chunk, Completion, ToolCall, Usage
 
 
 async def complete(target: Named, chat: ChatRequest, body: dict[str, Any], *, kept: bool = True) -> Response:
@@ -40,13 +39,16 @@ async def complete(target: Named, chat: ChatRequest, body: dict[str, Any], *, ke
         key_id=current.key().id,
         completion=completion,
         session_id=session_id(chat, request.headers) if kept else None,
+        posts_to=current.key().posts_to,
         keeps_text=kept,
     )
 
     async def make() -> Response:
         hub = current.hub()
         if chat.stream:
-            return await begin(_streamed(hub, call, chat.include_usage, current.keep_alive()))
+            chunks = wire.Chunks(call.id, int(hub.clock()), call.name, with_usage=chat.include_usage)
+            relay = Relay(chunks, show_tools=chat.shows_tools(target.show_tools))
+            return await begin(_streamed(hub, call, relay, current.keep_alive()))
         return await begin(_whole(hub, call))
 
     return await repeats.kept([target.name, call.session_id, body], make)
@@ -59,8 +61,7 @@ async def _whole(hub: Hub, call: Call) -> Source:
     yield body
 
 
-async def _streamed(hub: Hub, call: Call, with_usage: bool, silence: float) -> Source:
-    relay = Relay(wire.Chunks(call.id, int(hub.clock()), call.name, with_usage=with_usage))
+async def _streamed(hub: Hub, call: Call, relay: Relay, silence: float) -> Source:
     async with aclosing(events(hub.models.complete(call), silence, relay.write, relay.end)) as lines:
         first = await anext(lines)
         yield Head(id=call.id)
@@ -71,7 +72,7 @@ async def _streamed(hub: Hub, call: Call, with_usage: bool, silence: float) -> S
 
 def _body(call: Call, created: int, chunks: list[Chunk]) -> bytes:
     """The whole answer: the upstream's own with our names in it, or one made of the chunks."""
-    used = next((wire.usage(chunk.usage) for chunk in reversed(chunks) if chunk.usage), None)
+    used = wire.usage(sum((chunk.usage for chunk in chunks if chunk.usage), Usage()))
     if len(chunks) == 1 and chunks[0].raw is not None:
         answer = msgspec.json.decode(chunks[0].raw)
         answer |= {"id": wire.chat_id(call.id), "model": call.name, "usage": answer.get("usage") or used}
@@ -79,28 +80,35 @@ def _body(call: Call, created: int, chunks: list[Chunk]) -> bytes:
     calls = [each for chunk in chunks for each in chunk.calls]
     said = wire.message("".join(chunk.text for chunk in chunks), "".join(chunk.reasoning for chunk in chunks), calls)
     finish = next((chunk.finish for chunk in reversed(chunks) if chunk.finish), None) or _ended_by(calls)
-    return wire.completion(call.id, created, call.name, message=said, finish=finish, usage=used or {})
+    return wire.completion(call.id, created, call.name, message=said, finish=finish, usage=used)
 
 
 class Relay:
-    """Passes a model's chunks on: one role first, one finish, and the usage last."""
+    """Passes a model's chunks on: one role first, one finish, and the usage last.
 
-    def __init__(self, chunks: wire.Chunks) -> None:
+    With `show_tools` it shows the calls of the hub's own tools, too.
+    """
+
+    def __init__(self, chunks: wire.Chunks, *, show_tools: bool = False) -> None:
         self._chunks = chunks
+        self._show_tools = show_tools
         self._calls: tuple[ToolCall, ...] = ()
         self._finished = False
-        self._used: Mapping[str, Any] = {}
+        self._used: list[Usage] = []
+        self._told: dict[str, Any] = {}
+        """The usage in the upstream's own words."""
 
     def write(self, chunk: Chunk) -> bytes:
         """The events of a chunk; may be empty."""
-        if chunk.usage is not None and not self._used:
-            self._used = wire.usage(chunk.usage)
+        if chunk.usage is not None:
+            self._used.append(chunk.usage)
         return self._own(chunk) if chunk.raw is None else self._upstream(msgspec.json.decode(chunk.raw))
 
     def end(self) -> bytes:
         """What was still to be said."""
         finish = b"" if self._finished else self._chunks.finish(_ended_by(self._calls))
-        return finish + self._chunks.usage(self._used)
+        used = self._told if self._told and len(self._used) < 2 else wire.usage(sum(self._used, Usage()))
+        return finish + self._chunks.usage(used)
 
     def _own(self, chunk: Chunk) -> bytes:
         """A chunk in our words."""
@@ -109,6 +117,8 @@ class Relay:
             out += self._chunks.delta({"reasoning_content": chunk.reasoning})
         if chunk.text:
             out += self._chunks.text(chunk.text)
+        if chunk.ran and self._show_tools:
+            out += self._chunks.calls(chunk.ran)
         if chunk.calls:
             self._calls = chunk.calls
             out += self._chunks.calls(chunk.calls)
@@ -120,7 +130,7 @@ class Relay:
     def _upstream(self, chunk: dict[str, Any]) -> bytes:
         """A chunk in the upstream's words."""
         used = chunk.pop("usage", None)
-        self._used = used or self._used
+        self._told = used or self._told
         choices = chunk.get("choices")
         if used and not choices:
             return b""

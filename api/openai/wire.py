@@ -76,6 +76,7 @@ class Chunks:
     def __init__(self, id: str, created: int, model: str, *, with_usage: bool) -> None:
         self._with_usage = with_usage
         self._begun = False
+        self._next_call = 0
         self.ours: dict[str, Any] = {"id": chat_id(id), "model": model} | ({"usage": None} if with_usage else {})
         """The fields that are ours in a chunk of an upstream."""
         head = {"id": chat_id(id), "object": "chat.completion.chunk", "created": created, "model": model}
@@ -95,8 +96,15 @@ class Chunks:
         return self._role() + self._start + _encode(delta) + self._delta_end
 
     def calls(self, calls: Sequence[ToolCall]) -> bytes:
-        """Tool calls, whole."""
-        return self.delta({"tool_calls": [{"index": index, **_call(call)} for index, call in enumerate(calls)]})
+        """Tool calls: of each its start, then its arguments."""
+        return b"".join(map(self._called, calls))
+
+    def _called(self, call: ToolCall) -> bytes:
+        index, self._next_call = self._next_call, self._next_call + 1
+        start = _call(call) | {"function": {"name": call.name, "arguments": ""}}
+        return self.delta({"tool_calls": [{"index": index, **start}]}) + self.delta(
+            {"tool_calls": [{"index": index, "function": {"arguments": call.arguments}}]}
+        )
 
     def finish(self, reason: str) -> bytes:
         """The chunk that says why the answer ends."""

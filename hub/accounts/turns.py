@@ -51,6 +51,8 @@ class Work(Value, frozen=True, kw_only=True):
     name: str
     key_id: int
     session_id: str | None = None
+    posts_to: tuple[str, ...] = ()
+    """Address patterns of the key's `deliver` scope."""
     keeps_text: bool = True
     """Store what was answered; otherwise only what it used."""
 

@@ -11,7 +11,6 @@ Entry = TypeVar("Entry", ModelSettings, AgentSettings, ChannelSettings)
 
 AGENTS = {
     "public": "every key may use the agent; it is only left out of /agent",
-    "show_tools": "its tool calls are not shown",
     "month_quota": "nothing limits what it spends",
 }
 MODELS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -12,9 +13,13 @@ from structlog.testing import capture_logs
 
 from agents.models.tokens import estimate
 from hub.accounts.turns import Call, TurnRecord, Work
+from hub.agent import Turn
 from hub.completions import Completions, Target
+from hub.errand import Desk
 from hub.errors import ModelUnavailable, RequestError, TurnTimeout
+from hub.files import FileStore
 from hub.model import Chunk, Completion, Embeddable, Embeddings, Usage
+from hub.posts import Channels, Posts
 from hub.store.tables import turns
 from tests.hub.engine import Engine, soon, turn_of
 
@@ -45,9 +50,14 @@ class Scripted:
     async def close(self) -> None: ...
 
 
+def desk(engine: Engine) -> Desk:
+    channels = Channels(kinds={}, enabled=set(), known_kinds=set())
+    return Desk(posts=Posts(engine.bus, channels), files=FileStore(Path("no-such-folder")), clock=engine.clock)
+
+
 def completions(engine: Engine, model: Scripted) -> Completions:
     targets = {"gpt": Target(model=model, model_name="gpt")}
-    return Completions(engine.store, engine.clock, targets, estimate=estimate)
+    return Completions(engine.store, engine.clock, targets, desk(engine), estimate=estimate)
 
 
 async def recorded(engine: Engine) -> TurnRecord:
@@ -67,18 +77,19 @@ async def test_a_completion_is_recorded_with_what_it_used(engine: Engine) -> Non
     assert model.stopped
 
 
-async def test_an_agent_adds_its_own_to_the_request(engine: Engine) -> None:
-    model = Scripted(Chunk(text="hi"))
-    prompt = {"role": "system", "content": "Be brief."}
+async def test_an_agent_counts_its_own_tokens_and_those_that_it_lost(engine: Engine) -> None:
+    async def complete(request: Completion, turn: Turn) -> AsyncIterator[Chunk]:
+        yield Chunk(text="Hel", usage=Usage(prompt=1, completion=2))
+        turn.spent(Usage(prompt=10, completion=20, estimated=True), "gpt")
+        yield Chunk(text="lo", usage=Usage(prompt=100, completion=200))
+        assert request is CALL.completion
 
-    def prepare(completion: Completion) -> Completion:
-        return Completion(messages=[prompt, *completion.messages])
-
-    target = Target(model=model, model_name="gpt", agent="bot", prepare=prepare)
-    async for _ in Completions(engine.store, engine.clock, {"gpt": target}, estimate=estimate).complete(CALL):
+    targets = {"gpt": Target(model=Scripted(), model_name="gpt", agent="bot", answer=complete)}
+    async for _ in Completions(engine.store, engine.clock, targets, desk(engine), estimate=estimate).complete(CALL):
         pass
-    assert model.asked[0].messages[0] == prompt
-    assert (await recorded(engine)).agent == "bot"
+    record = await recorded(engine)
+    assert (record.agent, record.response) == ("bot", "Hello")
+    assert record.usage == Usage(prompt=111, completion=222, estimated=True)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +125,9 @@ async def test_a_model_that_says_nothing_in_time_is_a_timeout_and_the_turn_is_ca
     model = Scripted(asyncio.Event())
     targets = {"gpt": Target(model=model, model_name="gpt")}
     with pytest.raises(TurnTimeout, match=r"within 0\.01 s"):
-        async for _ in Completions(engine.store, engine.clock, targets, estimate=estimate, timeout=0.01).complete(CALL):
+        async for _ in Completions(
+            engine.store, engine.clock, targets, desk(engine), estimate=estimate, timeout=0.01
+        ).complete(CALL):
             pass
     assert model.stopped
     record = await recorded(engine)
@@ -128,7 +141,9 @@ async def test_an_answer_that_has_begun_in_time_may_take_longer(engine: Engine) 
     asyncio.get_running_loop().call_later(0.05, gate.set)
     chunks = [
         c
-        async for c in Completions(engine.store, engine.clock, targets, estimate=estimate, timeout=0.01).complete(CALL)
+        async for c in Completions(
+            engine.store, engine.clock, targets, desk(engine), estimate=estimate, timeout=0.01
+        ).complete(CALL)
     ]
     assert [chunk.text for chunk in chunks] == ["Hel", "lo"]
 
@@ -195,7 +210,7 @@ async def test_what_was_embedded_is_recorded(engine: Engine) -> None:
 async def test_vectors_that_do_not_come_in_time_are_a_timeout_and_their_tokens_are_guessed(engine: Engine) -> None:
     targets = {"gpt": Target(model=Vectors(), model_name="gpt")}
     with pytest.raises(TurnTimeout):
-        await Completions(engine.store, engine.clock, targets, estimate=estimate, timeout=0.01).embed(
+        await Completions(engine.store, engine.clock, targets, desk(engine), estimate=estimate, timeout=0.01).embed(
             WORK, ["1234", [1, 2]]
         )
     record = await recorded(engine)
@@ -205,5 +220,5 @@ async def test_vectors_that_do_not_come_in_time_are_a_timeout_and_their_tokens_a
 async def test_an_agent_does_not_embed_though_its_model_can(engine: Engine) -> None:
     targets = {"gpt": Target(model=Vectors(), model_name="vectors", agent="gpt")}
     with pytest.raises(RequestError, match=r"'gpt' cannot embed texts\.$"):
-        await Completions(engine.store, engine.clock, targets, estimate=estimate).embed(WORK, ["a"])
+        await Completions(engine.store, engine.clock, targets, desk(engine), estimate=estimate).embed(WORK, ["a"])
     assert not await engine.all(select(turns))

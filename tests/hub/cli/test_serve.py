@@ -173,9 +173,9 @@ def test_without_the_role_api_it_says_so(serve: Serve, bothub: Bothub) -> None:
 
 
 def test_logs_are_json_where_nobody_reads_and_idle_settings_are_warned_of(serve: Serve, bothub: Bothub) -> None:
-    bothub.configure({**SERVING, "agents": {"assistant": {"model": "demo", "show_tools": True}}})
+    bothub.configure({**SERVING, "agents": {"assistant": {"model": "demo", "month_quota": 3}}})
     hub = serve()
-    assert hub.log("agents.assistant.show_tools: does nothing in this version yet")["level"] == "warning"
+    assert hub.log("agents.assistant.month_quota: does nothing in this version yet")["level"] == "warning"
     assert hub.log("channel up")["channel"] == "web"
 
 

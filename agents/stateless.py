@@ -1,0 +1,251 @@
+"""Agents for callers that keep the history themselves: their messages and tools, the agent's prompt and its tools."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import aclosing, contextmanager
+from typing import Any
+
+import msgspec
+
+from agents.models.tokens import estimate
+from agents.runner import Runner, prepare, sound
+from agents.tools import CONVERSATIONAL, Tool, schema
+from hub.agent import Step, Turn
+from hub.errors import ModelError
+from hub.model import Chunk, Completion, ToolCall, Usage, answering
+
+_CALLS = b'"tool_calls"'
+
+
+class Stateless:
+    """An agent without a conversation; with `one_system` its model takes one system message, at the top."""
+
+    def __init__(self, runner: Runner, *, one_system: bool = False) -> None:
+        self._runner = runner
+        self._one_system = one_system
+
+    async def complete(self, request: Completion, turn: Turn) -> AsyncGenerator[Chunk]:
+        """Answer in chunks; calls of the agent's own tools are run, those of the request's are the caller's to run.
+
+        Where a model calls both at once, only the caller's are handed out, and none of ours is run: there is no place
+        for their results in the caller's history, and the model asks again. A tool of the request hides ours of its
+        name. Usage comes with the end of each step.
+        """
+        asked = prepare(request, self._runner.system_prompt, self._runner.params)
+        if self._one_system:
+            asked = msgspec.structs.replace(asked, messages=_joined(asked.messages))
+        own = await self._own(request)
+        answer = _Run(self._runner, turn, asked, own).chunks() if own else self._pass(asked, turn)
+        async with aclosing(answer) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _own(self, request: Completion) -> dict[str, Tool]:
+        """The agent's tools that need no conversation, unless the caller wants none to be called."""
+        if request.params.get("tool_choice") == "none":
+            return {}
+        offered = await self._runner.toolbox.offered()
+        hidden = {*CONVERSATIONAL, *_names(request.tools)}
+        return {name: tool for name, tool in offered.items() if name not in hidden}
+
+    async def _pass(self, asked: Completion, turn: Turn) -> AsyncGenerator[Chunk]:
+        """What the model says, as it says it."""
+        step = _Step(turn, asked, self._runner.model_name)
+        with step.counted():
+            async with answering(self._runner.model, asked) as chunks:
+                async for chunk in chunks:
+                    step.take(chunk)
+                    step.is_told = step.is_told or chunk.usage is not None
+                    yield chunk
+
+
+class _Run:
+    """One answer of several steps."""
+
+    def __init__(self, runner: Runner, turn: Turn, asked: Completion, own: dict[str, Tool]) -> None:
+        self._runner = runner
+        self._turn = turn
+        self._asked = asked
+        self._own = own
+        self._theirs = _names(asked.tools)
+        self._deadline = asyncio.get_running_loop().time() + runner.limits.seconds
+        self._gap = ""
+        """What stands before the next text: each step's is a paragraph."""
+
+    async def chunks(self) -> AsyncGenerator[Chunk]:
+        """Step after step, until the model has answered or calls a tool of the caller's."""
+        while True:
+            last = self._runner.limits.reached(self._turn.steps)
+            tools = {} if last else self._own
+            step = _Step(self._turn, self._request(tools), self._runner.model_name)
+            with step.counted():
+                async with aclosing(self._say(step)) as said:
+                    async for chunk in said:
+                        yield chunk
+                if step.is_late or last or not step.calls or step.theirs(self._theirs):
+                    for chunk in self._end(step, last):
+                        yield chunk
+                    return
+                for chunk in self._held(step):
+                    yield chunk
+                yield Chunk(ran=step.calls)
+                done = await self._use(step, tools)
+            await self._turn.checkpoint(done)
+            self._gap = self._gap or ("\n\n" if step.text else "")
+            yield Chunk(usage=step.usage)
+
+    async def _use(self, step: _Step, tools: dict[str, Tool]) -> Step:
+        """The step with what its tools returned."""
+        calls = tuple(map(sound, step.calls))
+        with self._turn.acting(calls):
+            results = await self._runner.toolbox.use(self._turn, tools, step.calls, self._deadline)
+        return Step(text=step.text, calls=calls, results=results, usage=step.usage, model=step.model)
+
+    def _request(self, tools: dict[str, Tool]) -> Completion:
+        """What the model is asked next; what the caller has it call, it has called in the first step."""
+        steps, params = self._turn.steps, self._asked.params
+        if steps and params.get("tool_choice") != "auto":
+            params = {name: value for name, value in params.items() if name != "tool_choice"}
+        return msgspec.structs.replace(
+            self._asked,
+            messages=[*self._asked.messages, *(message for step in steps for message in _messages(step))],
+            tools=[*map(schema, tools.values()), *self._asked.tools],
+            params=params,
+        )
+
+    async def _say(self, step: _Step) -> AsyncGenerator[Chunk]:
+        """What the caller is shown of a step while it is made; the rest is in `step`."""
+        async with answering(self._runner.model, step.request) as chunks:
+            while True:
+                limit = asyncio.timeout_at(self._deadline)
+                try:
+                    async with limit:
+                        chunk = await anext(chunks, None)
+                except TimeoutError:
+                    if not limit.expired():
+                        raise
+                    step.is_late = True
+                    return
+                if chunk is None:
+                    return
+                step.take(chunk)
+                if self._asked.stream:
+                    for shown in self._shown(chunk):
+                        yield shown
+
+    def _held(self, step: _Step) -> Generator[Chunk]:
+        """What was not shown while it was made, because the caller wants the answer as a whole."""
+        if not self._asked.stream:
+            for chunk in step.chunks:
+                yield from self._shown(chunk)
+
+    def _shown(self, chunk: Chunk) -> Generator[Chunk]:
+        """A chunk without its calls and its end."""
+        if chunk.text and self._gap:
+            yield Chunk(text=self._gap)
+            self._gap = ""
+        is_plain = chunk.raw is not None and not chunk.finish and _CALLS not in bytes(chunk.raw)
+        if chunk.text or chunk.reasoning or chunk.model:
+            raw = chunk.raw if is_plain else None
+            yield Chunk(text=chunk.text, reasoning=chunk.reasoning, model=chunk.model, raw=raw)
+
+    def _end(self, step: _Step, last: str | None) -> Generator[Chunk]:
+        """The end of the answer: calls for the caller to run, or the last words; usage is in the last chunk."""
+        theirs = step.theirs(self._theirs)
+        ending = self._runner.limits.late if step.is_late else last if step.calls and not theirs else None
+        step.is_told = True
+        if not (self._asked.stream or self._turn.steps or ending) and theirs == step.calls:
+            yield from step.chunks  # the model's own answer, with whatever else it says
+            return
+        yield from self._held(step)
+        if ending is None:
+            yield Chunk(calls=theirs, finish="tool_calls" if theirs else step.finish, usage=step.usage)
+        else:
+            gap = "\n\n" if step.text else self._gap
+            yield Chunk(text=gap + ending, finish="stop", usage=step.usage)
+
+
+class _Step:
+    """What the model says in one step."""
+
+    def __init__(self, turn: Turn, request: Completion, model: str) -> None:
+        self.request = request
+        self.model = model
+        self.calls: tuple[ToolCall, ...] = ()
+        self.finish = "stop"
+        self.is_late = False
+        """Time was up before its end."""
+        self.is_told = False
+        """The caller of this agent knows its usage."""
+        self.chunks: list[Chunk] = []
+        self._turn = turn
+        self._usage: Usage | None = None
+        self._text: list[str] = []
+        self._thought: list[str] = []
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text)
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens used, estimated where the model was cut off before it told them."""
+        return self._usage or estimate(self.request, "".join((*self._thought, *self._text)))
+
+    def theirs(self, names: set[str]) -> tuple[ToolCall, ...]:
+        """The calls of these tools."""
+        return tuple(call for call in self.calls if call.name in names)
+
+    def take(self, chunk: Chunk) -> None:
+        self.chunks.append(chunk)
+        if chunk.text:
+            self._text.append(chunk.text)
+        if chunk.reasoning:
+            self._thought.append(chunk.reasoning)
+        self.calls = chunk.calls or self.calls
+        self.finish = chunk.finish or self.finish
+        self.model = chunk.model or self.model
+        self._usage = chunk.usage or self._usage
+
+    @contextmanager
+    def counted(self) -> Generator[None]:
+        """Count the tokens also when the step is cut off."""
+        try:
+            yield
+        except BaseException as end:
+            # A model that failed without a word has used nothing.
+            if not self.is_told and (not isinstance(end, ModelError) or self._text or self._thought):
+                self._turn.spent(self.usage, self.model)
+            raise
+
+
+def _names(tools: Sequence[dict[str, Any]]) -> set[str]:
+    return {tool["function"]["name"] for tool in tools}
+
+
+def _messages(step: Step) -> list[dict[str, Any]]:
+    """A finished step as a model is shown it."""
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in step.calls
+    ]
+    said = {"role": "assistant", "content": step.text or None, "tool_calls": calls}
+    results = zip(step.calls, step.results, strict=True)
+    return [said, *({"role": "tool", "tool_call_id": call.id, "content": result} for call, result in results)]
+
+
+def _joined(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages, the system messages at their head as one."""
+    head = 0
+    while head < len(messages) and messages[head].get("role") in ("system", "developer"):
+        head += 1
+    if head < 2:
+        return messages
+    texts = (text for message in messages[:head] for text in _texts(message.get("content")))
+    return [{"role": "system", "content": "\n\n".join(texts)}, *messages[head:]]
+
+
+def _texts(content: Any) -> list[str]:
+    return [content] if isinstance(content, str) else [part["text"] for part in content or () if "text" in part]
