@@ -36,6 +36,7 @@ ROUTES = (
     "api.openai.chat",
     "api.openai.assistants",
     "api.openai.embeddings",
+    "api.openai.files",
     "api.chat",
     "api.turns",
     "api.deliveries",

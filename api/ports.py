@@ -18,6 +18,7 @@ from hub.people import Erased, Export
 from hub.progress import Happening
 from hub.signals import Signals
 from hub.store import Store
+from hub.uploads import Uploads
 
 
 class Answer(Protocol):
@@ -183,6 +184,7 @@ class Hub:
     models: Models
     posts: Posts
     people: People
+    uploads: Uploads
     names: Callable[[], Sequence[Named]]
     """Agents first, the default agent at their head."""
     accept: Callable[[Message], Awaitable[None]]

@@ -63,6 +63,7 @@ from hub.supervise import RUN, Supervisor
 from hub.turn import Persona
 from hub.turns import TurnHandler
 from hub.upkeep import Upkeep
+from hub.uploads import Uploads
 from hub.voices import Voices
 from hub.worker import Timing, Worker
 
@@ -83,6 +84,7 @@ class Engine:
         self.timing = Timing(lease=bounds.lease, extend=bounds.extend, tries=bounds.tries)
         self.bus = Bus(store, signals, clock, lane_limit=bounds.lane_limit, inbox_limit=bounds.inbox_limit)
         self.files = FileStore(config.data_dir / "files")
+        self.uploads = Uploads(store, clock, config.data_dir / "uploads")
         self.documents = Documents()
         self.rooms = StoredRooms(store, signals, clock)
         enabled = {name: channel for name, channel in config.channels.items() if channel.enabled}
@@ -123,7 +125,7 @@ class Engine:
             others={schedules.LANE: schedules.Scheduler(self.bus).run},
         )
         parked = (set(config.channels) | set(channels.names())) - set(enabled)
-        self.upkeep = Upkeep(self.bus, self.rooms, self.ingress.accept, sorted(parked))
+        self.upkeep = Upkeep(self.bus, self.rooms, self.uploads, self.ingress.accept, sorted(parked))
         self._turns: list[Worker] = []
         self._compaction: Worker | None = None
         self._holder: Worker | None = None
@@ -371,7 +373,8 @@ def facade(engine: Engine, namespace: UUID) -> Hub:
         turns=engine.asks,
         models=engine.completions,
         posts=engine.posts,
-        people=People(engine.bus, engine.files),
+        people=People(engine.bus, engine.files, engine.uploads),
+        uploads=engine.uploads,
         names=lambda: names,
         accept=partial(engine.ingress.accept, tell_full=True),
         ready=partial(_ready, engine),

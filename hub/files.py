@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,19 +64,26 @@ class FileStore:
 
     def _remove(self, ref: str, before: float) -> bool:
         path = self._path(ref)
-        if not path.exists() or path.stat().st_mtime > before:
+        try:
+            if path.stat().st_mtime > before:
+                return False
+            aside = path.rename(_beside(path))
+        except FileNotFoundError:
+            return False
+        if aside.stat().st_mtime > before:  # it was stored again just now
+            aside.replace(path)
             return False
         for derived in path.parent.glob(f"{ref}.*"):
             derived.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         return True
 
     def _write(self, content: bytes) -> str:
-        ref = hashlib.sha256(content).hexdigest()
+        ref = _ref(content)
         path = self._path(ref)
-        if path.exists():
-            path.touch()  # whoever removes what nobody refers to sees that it is wanted again
-        else:
+        try:
+            _touch(path)  # whoever removes what nobody refers to sees that it is wanted again
+        except FileNotFoundError:
             _put(path, content)
         return ref
 
@@ -85,8 +94,29 @@ class FileStore:
         return self._root / ref[:2] / ref
 
 
+async def ref_of(content: bytes) -> str:
+    """What a store calls a file with this in it."""
+    return await asyncio.to_thread(_ref, content)
+
+
+def _ref(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def _put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft = _beside(path)
     draft.write_bytes(content)
+    _touch(draft)
     draft.replace(path)
+
+
+def _touch(path: Path) -> None:
+    """Note that it is wanted now: by the clock, for the file system's own may be a few milliseconds behind."""
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
+
+
+def _beside(path: Path) -> Path:
+    """A name that nobody looks for."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -24,8 +24,9 @@ from hub.files import FileStore
 from hub.message import Value
 from hub.signals import POLL
 from hub.store import Connection, search
-from hub.store.tables import entries, facts, messages, posts, sessions, turns
+from hub.store.tables import entries, facts, messages, posts, sessions, turns, uploads
 from hub.traces import MESSAGES, PAGE, POSTS, SCHEDULES, TURNS, Person, Shown, Trace
+from hub.uploads import Uploads
 
 STOP_WAIT = 15.0
 """How long an erase waits for a turn that it stopped, in seconds."""
@@ -58,6 +59,8 @@ class Erased(Value, frozen=True, kw_only=True, omit_defaults=False):
     sessions: int = 0
     answers: int = 0
     """Remembered for an `Idempotency-Key`."""
+    uploads: int = 0
+    """Files that a key uploaded to use them later."""
     pairings: int = 0
 
     @property
@@ -84,6 +87,8 @@ class Export(Value, frozen=True, kw_only=True, omit_defaults=False):
     posts: list[Shown]
     """In web rooms."""
     turns: list[Shown]
+    uploads: list[Shown]
+    """Files that a key uploaded to use them later; they lie in a store of their own."""
     files: list[Shown]
     """All that is named above; what is in them is in the file store, by its `ref`."""
 
@@ -91,10 +96,11 @@ class Export(Value, frozen=True, kw_only=True, omit_defaults=False):
 class People:
     """Exports and erases; at most PAGE rows a transaction."""
 
-    def __init__(self, bus: Bus, files: FileStore) -> None:
+    def __init__(self, bus: Bus, files: FileStore, stored: Uploads) -> None:
         self._bus = bus
         self._store = bus.store
         self._files = files
+        self._uploads = stored
 
     async def export(self, name: str) -> Export:
         """Everything about `channel:sender`; raises RequestError for what names nobody."""
@@ -117,6 +123,7 @@ class People:
             messages=sent,
             posts=written,
             turns=await self._turns(person, {entry["turn"] for one in of_chats for entry in one["entries"]}),
+            uploads=await self._uploaded(person),
             files=list({file["ref"]: file for file in _files([of_chats, said, written, sent])}.values()),
         )
 
@@ -135,6 +142,7 @@ class People:
                 done[step] = await self._erase(trace, person, partial(progress, step))
         for step, unit in _UNITS.items():
             done[step] = await self._repeat(unit, person, partial(progress, step))
+        done["uploads"] = 0 if person.key is None else await self._uploads.forget(person.key)
         await self._clean()
         return Erased(person=str(person), **done)
 
@@ -156,6 +164,10 @@ class People:
             async for row in self._rows(turns, where=turns.c.id.in_(left[at : at + PAGE])):
                 found[row.id] = traces.plain(row)
         return list(found.values())
+
+    async def _uploaded(self, person: Person) -> list[Shown]:
+        mine = None if person.key is None else self._rows(uploads, where=uploads.c.key_id == person.key)
+        return [] if mine is None else [traces.plain(row, "request") async for row in mine]
 
     async def _stop(self, person: Person, progress: Progress) -> int:
         """Discard what waits of theirs, and stop the turn that runs; returns how much was discarded."""

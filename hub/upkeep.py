@@ -1,4 +1,4 @@
-"""What is done once a minute: old messages forgotten, overdue posts ended, the residue counted."""
+"""What is done once a minute: old messages and files forgotten, overdue posts ended, the residue counted."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hub.errors import StoreUnavailable
 from hub.message import Message, channel_inbox
 from hub.metrics import RESIDUE
 from hub.rooms import StoredRooms
+from hub.uploads import Uploads
 
 log = structlog.get_logger()
 EVERY = 60.0
@@ -28,10 +29,16 @@ class Upkeep:
     """Keeps the store small and honest; `parked` are channels that are not enabled."""
 
     def __init__(
-        self, bus: Bus, rooms: StoredRooms, accept: Callable[[Message], Awaitable[None]], parked: Sequence[str]
+        self,
+        bus: Bus,
+        rooms: StoredRooms,
+        uploads: Uploads,
+        accept: Callable[[Message], Awaitable[None]],
+        parked: Sequence[str],
     ) -> None:
         self._bus = bus
         self._rooms = rooms
+        self._uploads = uploads
         self._accept = accept
         self._parked = parked
 
@@ -52,6 +59,8 @@ class Upkeep:
         while await self._bus.sweep(now - KEEP) > 0:
             pass
         while await self._bus.store.write(lambda connection: idempotency.sweep(connection, now)) > 0:
+            pass
+        while await self._uploads.sweep() > 0:
             pass
         await self._rooms.hand_over(self._accept, now - HAND_OVER_AFTER)
         for channel in self._parked:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 from api import current
+from api.openai import files
 from api.uploads import Upload, at_most, inline, upload
-from hub.errors import NotFound, RequestError, TooLarge
+from hub.errors import RequestError, TooLarge
 from hub.inline import MB, image_type, is_media, read_base64
-from hub.message import File, Part, Text
+from hub.message import Part, Text
 from hub.view import SHOWN
 
 T = TypeVar("T")
@@ -59,11 +60,6 @@ class Piece(NamedTuple):
 
 Reader = Callable[[Mapping[str, Any], str], Found]
 """Reads a part at a place; raises RequestError that names the field."""
-
-
-async def uploaded(id: str) -> File:
-    """A file of this key that was uploaded before; raises NotFound."""
-    raise NotFound(f"There is no file '{id}'.", code="file_not_found")
 
 
 async def heard(content: Any, where: str, readers: Mapping[str, Reader] | None = None) -> tuple[Part, ...]:
@@ -119,10 +115,10 @@ async def fetched(pieces: Sequence[Piece]) -> list[Piece]:
     ]
 
 
-async def known(file: Stored) -> File:
-    """A file that was uploaded before; raises NotFound that names the field."""
+async def known(file: Stored) -> Upload:
+    """A file of this key that was uploaded before; raises NotFound that names the field."""
     try:
-        return await uploaded(file.id)
+        return await files.uploaded(file.id)
     except RequestError as error:
         error.param = file.where
         raise
@@ -281,7 +277,7 @@ async def _kept(piece: Piece) -> Part:
         case Upload():
             return await piece.found.keep()
         case Stored():
-            return await known(piece.found)
+            return await (await known(piece.found)).keep()
         case said:
             return Text(text=str(said))
 

@@ -67,8 +67,7 @@ def _is_document(found: Found) -> bool:
 async def _render(piece: Piece, multiple: bool) -> Mapping[str, Any]:
     match piece.found:
         case Stored():
-            file = await known(piece.found)
-            found = Upload(file.name, file.media_type, await current.hub().files.read(file))
+            found = await known(piece.found)
         case Upload():
             found = piece.found
         case _:

@@ -13,6 +13,7 @@ from hub.errors import Conflict, RequestError
 from hub.files import FileStore
 from hub.people import Erased, Export, People
 from hub.traces import Person
+from hub.uploads import Uploads
 
 WORDS = {
     "schedules": "schedules",
@@ -27,6 +28,7 @@ WORDS = {
     "sessions": "sessions of private chats",
     "answers": "answers kept for an Idempotency-Key",
     "pairings": "pairing",
+    "uploads": "files that were uploaded for later",
 }
 
 
@@ -62,7 +64,9 @@ def erase(call: Call, person: str, *, yes: bool) -> None:
 
 
 def _people(desk: Desk) -> People:
-    return People(desk.bus, FileStore(desk.config.data_dir / "files"))
+    folder = desk.config.data_dir
+    uploads = Uploads(desk.bus.store, desk.bus.clock, folder / "uploads")
+    return People(desk.bus, FileStore(folder / "files"), uploads)
 
 
 def _shown(erased: Erased) -> list[RenderableType]:

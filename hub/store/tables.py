@@ -301,6 +301,29 @@ posts = Table(
 )
 Index(None, posts.c.channel, posts.c.chat_id, posts.c.id)
 
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Text, primary_key=True),  # in the order of time
+    Column("key_id", Integer, nullable=False),
+    Column("request", Text, nullable=False),  # what is sent again adds nothing
+    Column("ref", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size", Big, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("expires_at", Time),  # 0: it was deleted, and is about to go
+)
+Index(None, uploads.c.key_id, uploads.c.id)
+Index(None, uploads.c.ref)
+Index(
+    None,
+    uploads.c.expires_at,
+    sqlite_where=uploads.c.expires_at.is_not(None),
+    postgresql_where=uploads.c.expires_at.is_not(None),
+)
+
 schedules = Table(
     "schedules",
     metadata,

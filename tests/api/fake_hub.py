@@ -23,6 +23,7 @@ from hub.people import People
 from hub.progress import Happening, Words
 from hub.signals.local import LocalSignals
 from hub.store import Store
+from hub.uploads import Uploads
 
 NOW = 1_795_000_000.0
 ASSISTANT = "0b7f3c1e-7c52-4c0e-9d53-8f6f3f1b2a44"
@@ -204,6 +205,7 @@ class FakeHub:
         self.now = NOW
         self.readiness = Readiness(ok=True, store="ok", migrations="current", roles=("api",), channels={})
         self._store = store
+        self.uploads = Uploads(store, lambda: self.now, files / "uploads")
         self._options = options
 
     def hub(self) -> Hub:
@@ -218,7 +220,8 @@ class FakeHub:
             turns=turns,
             models=models,
             posts=posts,
-            people=People(Bus(self._store, LocalSignals(), lambda: self.now), self.files),
+            people=People(Bus(self._store, LocalSignals(), lambda: self.now), self.files, self.uploads),
+            uploads=self.uploads,
             names=lambda: self.names,
             accept=self._accept,
             ready=self._ready,

@@ -13,9 +13,9 @@ import openai
 import pytest
 
 from api import uploads
-from api.openai import parts
+from api.openai import files, parts
+from api.uploads import Upload
 from hub.fetch import Fetcher
-from hub.message import File
 from hub.store import Store
 from tests.api.content import GIF, JPEG, PDF, PNG, WEBP, Site, allowed, audio, data_url, doc, file, image, serving, told
 from tests.api.facade import CHAT, Facade, body, running
@@ -149,16 +149,14 @@ class TestFiles:
         await ask(facade, audio(b64encode(b"RIFF sound").decode()), audio(b64encode(b"ID3").decode(), "mp3"))
         assert await told(facade) == [("audio.wav", "audio/wav", b"RIFF sound"), ("audio.mp3", "audio/mpeg", b"ID3")]
 
-    async def test_one_that_was_uploaded_is_referred_to(self, facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
-        kept = await facade.fake.files.keep("plan.pdf", "application/pdf", PDF)
-
-        async def uploaded(id: str) -> File:
+    async def test_one_that_was_uploaded(self, facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def uploaded(id: str) -> Upload:
             assert id == "file-1"
-            return kept
+            return Upload("plan.pdf", "application/pdf", PDF)
 
-        monkeypatch.setattr(parts, "uploaded", uploaded)
+        monkeypatch.setattr(files, "uploaded", uploaded)
         await ask(facade, file(file_id="file-1"))
-        assert facade.fake.turns.asks[0].parts == (kept,)
+        assert await told(facade) == [("plan.pdf", "application/pdf", PDF)]
 
     async def test_one_that_was_not_is_a_404(self, facade: Facade) -> None:
         error = await refused(facade, file(file_id="file-2"))

@@ -10,9 +10,9 @@ from typing import Any
 import openai
 import pytest
 
-from api.openai import parts, shown
+from api.openai import files, shown
+from api.uploads import Upload
 from hub.fetch import Fetcher
-from hub.message import File
 from hub.model import Chunk
 from hub.store import Store
 from tests.api.content import PDF, PNG, WEBP, Site, allowed, audio, data_url, doc, file, image, serving
@@ -107,12 +107,10 @@ class TestModelsThatTakeText:
         assert part["text"] == "[file.txt, text/plain, 3 bytes]\n\nread: tea"
 
     async def test_a_file_that_was_uploaded_is_read(self, facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
-        kept = await facade.fake.files.keep("notes.txt", "text/plain", b"tea")
+        async def uploaded(id: str) -> Upload:
+            return Upload("notes.txt", "text/plain", b"tea")
 
-        async def uploaded(id: str) -> File:
-            return kept
-
-        monkeypatch.setattr(parts, "uploaded", uploaded)
+        monkeypatch.setattr(files, "uploaded", uploaded)
         assert await sent(facade, "gpt", file(file_id="file-1")) == [READ]
 
     @pytest.mark.parametrize(

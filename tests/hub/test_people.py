@@ -26,6 +26,7 @@ from hub.store import search
 from hub.store.tables import entries, metadata, schedules, sessions, turns
 from hub.timetable import Rule
 from hub.traces import ERASED, PAGE
+from hub.uploads import Uploads
 from hub.when import Once
 from tests.hub.engine import BOT, CHAT, Engine, Script, message, running, soon, turn_of
 from tests.hub.test_turns import handler_of, say, worker_of
@@ -44,9 +45,13 @@ def files(tmp_path: Path) -> FileStore:
     return FileStore(tmp_path / "files")
 
 
+def people_of(engine: Engine, files: FileStore) -> People:
+    return People(engine.bus, files, Uploads(engine.store, engine.clock, Path("no-such-folder")))
+
+
 @pytest.fixture
 def people(every_engine: Engine, files: FileStore) -> People:
-    return People(every_engine.bus, files)
+    return people_of(every_engine, files)
 
 
 async def confide(turn: Turn) -> Reply:
@@ -308,7 +313,7 @@ async def test_the_files_of_sqlite_forget_too(engine: Engine, tmp_path: Path) ->
         )
     blocks = text("SELECT block FROM entry_words_data")
     assert SECRET.encode() in b"".join(row.block for row in await engine.all(blocks))
-    await People(engine.bus, FileStore(tmp_path / "files")).erase("support:ann")
+    await people_of(engine, FileStore(tmp_path / "files")).erase("support:ann")
     assert SECRET.encode() not in b"".join(row.block for row in await engine.all(blocks))
 
 
@@ -372,7 +377,7 @@ async def test_everything_about_a_person_is_handed_out(every_engine: Engine, peo
 
 
 async def test_who_is_nobody_is_told_so(engine: Engine, files: FileStore) -> None:
-    people = People(engine.bus, files)
+    people = people_of(engine, files)
     for name in ("ann", "support:", ":ann", "", "api:bob"):
         with pytest.raises(RequestError, match="is nobody"):
             await people.erase(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select
@@ -16,6 +17,7 @@ from hub.posts import Posts
 from hub.rooms import StoredRooms
 from hub.store.tables import lanes, messages
 from hub.upkeep import KEEP, Upkeep
+from hub.uploads import Uploads
 from tests.hub.engine import Engine, channels, message, soon
 
 
@@ -31,7 +33,8 @@ class Hub:
 
 def upkeep(engine: Engine, hub: Hub | None = None, parked: Sequence[str] = ("parked",)) -> Upkeep:
     rooms = StoredRooms(engine.store, engine.signals, engine.clock)
-    return Upkeep(engine.bus, rooms, (hub or Hub()).accept, parked)
+    uploads = Uploads(engine.store, engine.clock, Path("no-such-folder"))
+    return Upkeep(engine.bus, rooms, uploads, (hub or Hub()).accept, parked)
 
 
 def delivery(id: str, expires_at: float | None, channel: str = "parked") -> Delivery:
