@@ -58,7 +58,7 @@ class Context:
         """The conversation with its system prompt; what changes from turn to turn comes late in it."""
         window, said = self._window, turn.messages[-1]
         head = _paragraphs(self._prompt, _here(window.facts, said))
-        note = _now(window.facts, said, now)
+        note = _paragraphs(_now(window.facts, said, now), *map(_wish, turn.messages))
         if window.one_system:
             head, note = _paragraphs(head, note), ""
         fixed = tokens.of_text(head) + tokens.of_text(note) + tokens.of_json(tools)
@@ -112,6 +112,12 @@ def _here(facts: Sequence[Fact], said: Message) -> str:
         f"You are in the channel {_quoted(address.channel)}." if "channel" in facts else "",
         f"This is the {kind} {_quoted(address.chat_id)}{thread}." if "chat" in facts else "",
     )
+
+
+def _wish(said: Message) -> str:
+    """What a program wants minded for its turn; the agent's own prompt comes first and stays."""
+    wish = said.instructions
+    return f"For this answer, the program that asks wants you to mind:\n\n{wish}" if wish else ""
 
 
 def _now(facts: Sequence[Fact], said: Message, now: float) -> str:

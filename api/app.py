@@ -36,6 +36,7 @@ ROUTES = (
     "api.openai.chat",
     "api.openai.assistants",
     "api.openai.embeddings",
+    "api.openai.responses.routes",
     "api.openai.files",
     "api.chat",
     "api.turns",
@@ -50,6 +51,10 @@ ROUTES = (
 )
 
 
+LAST_SECONDS = 0.1
+"""How long what runs in the background has when all requests have ended."""
+
+
 def create_app(hub: Hub, *, keep_alive: float = 15.0) -> Quart:
     """The ASGI app that answers for this hub; a stream that is silent for `keep_alive` seconds says so."""
     app = Quart(__name__, static_folder=None)
@@ -57,6 +62,7 @@ def create_app(hub: Hub, *, keep_alive: float = 15.0) -> Quart:
     app.config["MAX_CONTENT_LENGTH"] = errors.BODY_LIMIT
     app.config["MAX_FORM_MEMORY_SIZE"] = errors.BODY_LIMIT  # a message in a form may be as long as one in JSON
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = LAST_SECONDS
     app.config[KEEP_ALIVE] = keep_alive
     app.extensions[HUB] = hub
     errors.register(app)

@@ -12,6 +12,7 @@ from hub.channel import State, WebhookAnswer
 from hub.deliveries import DeliveryRecord
 from hub.fetch import Fetcher
 from hub.files import FileStore
+from hub.memory import Entry
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript
 from hub.people import Erased, Export
@@ -69,6 +70,10 @@ class Turns(Protocol):
 
     def follow(self, id: str) -> AbstractAsyncContextManager[Answer]:
         """Follow a turn that there is, from its beginning and without a limit of time; leaving changes nothing."""
+        ...
+
+    async def look(self, id: str, first: int) -> tuple[TurnRecord | None, list[Entry]]:
+        """The turn's row, and its entries from a number on: all there are, if the row says that it is over."""
         ...
 
     async def find(self, id: str) -> TurnRecord | None:

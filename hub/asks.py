@@ -173,6 +173,7 @@ class Asks:
             at=now,
             params=ask.params,
             posts_to=ask.posts_to,
+            instructions=ask.instructions,
         )
         record = TurnRecord(
             id=ask.id,
@@ -192,8 +193,14 @@ class Asks:
             bounded=True,
             once=True,
         )
+
+        def write(connection: Connection) -> None:
+            turns.save(connection, record)
+            if ask.also is not None:
+                ask.also(connection)
+
         try:
-            await self._bus.commit(publish, also=lambda connection: turns.save(connection, record))
+            await self._bus.commit(publish, also=write)
         except AlreadyThere:
             return False
         except asyncio.CancelledError:

@@ -108,6 +108,8 @@ class Message(Value, frozen=True, kw_only=True):
     """Model parameters that came with the message (HTTP only)."""
     posts_to: tuple[str, ...] | None = None
     """Address patterns the sender's key may post to (HTTP only); None: the agent's own rule holds."""
+    instructions: str | None = None
+    """What the model shall mind for this turn alone (HTTP only)."""
 
     @property
     def text(self) -> str:

@@ -24,7 +24,7 @@ from hub.files import FileStore
 from hub.message import Value
 from hub.signals import POLL
 from hub.store import Connection, search
-from hub.store.tables import entries, facts, messages, posts, sessions, turns, uploads
+from hub.store.tables import entries, facts, messages, posts, responses, sessions, turns, uploads
 from hub.traces import MESSAGES, PAGE, POSTS, SCHEDULES, TURNS, Person, Shown, Trace
 from hub.uploads import Uploads
 
@@ -57,6 +57,8 @@ class Erased(Value, frozen=True, kw_only=True, omit_defaults=False):
     entries: int = 0
     """Of private chats."""
     sessions: int = 0
+    responses: int = 0
+    """Of a key."""
     answers: int = 0
     """Remembered for an `Idempotency-Key`."""
     uploads: int = 0
@@ -87,6 +89,8 @@ class Export(Value, frozen=True, kw_only=True, omit_defaults=False):
     posts: list[Shown]
     """In web rooms."""
     turns: list[Shown]
+    responses: list[Shown]
+    """What a key asked, and models answered."""
     uploads: list[Shown]
     """Files that a key uploaded to use them later; they lie in a store of their own."""
     files: list[Shown]
@@ -109,6 +113,8 @@ class People:
         for one in of_chats:
             here = self._rows(entries, where=entries.c.session == one["id"])
             one["entries"] = [traces.plain(row, "session") async for row in here]
+        mine = None if person.key is None else self._rows(responses, where=responses.c.key_id == person.key)
+        answered = [] if mine is None else [traces.plain(row) async for row in mine]
         said = [traces.plain(row) async for row in self._rows(entries, where=entries.c.author == str(person))]
         written = [traces.plain(row) async for row in self._theirs(POSTS, person)]
         sent = [traces.plain(row, "lane_id", "seq") async for row in self._theirs(MESSAGES, person)]
@@ -123,6 +129,7 @@ class People:
             messages=sent,
             posts=written,
             turns=await self._turns(person, {entry["turn"] for one in of_chats for entry in one["entries"]}),
+            responses=answered,
             uploads=await self._uploaded(person),
             files=list({file["ref"]: file for file in _files([of_chats, said, written, sent])}.values()),
         )
@@ -269,6 +276,7 @@ _UNITS: dict[str, Unit] = {
     "said": traces.blank_said,
     "entries": traces.drop_entries,
     "sessions": traces.drop_sessions,
+    "responses": traces.drop_responses,
     "answers": traces.drop_answers,
     "pairings": lambda connection, person: access.revoke(connection, person.channel, person.sender),
 }

@@ -28,6 +28,7 @@ from hub.store.tables import (
     messages,
     pairings,
     posts,
+    responses,
     schedules,
     sessions,
     turns,
@@ -143,7 +144,7 @@ def _blanked(said: Message | Delivery) -> Message | Delivery:
     parts = (Text(text=ERASED),) if said.parts else ()
     if isinstance(said, Delivery):
         return msgspec.structs.replace(said, author=author, parts=parts, buttons=())
-    return msgspec.structs.replace(said, author=author, parts=parts, quoted=None, params={})
+    return msgspec.structs.replace(said, author=author, parts=parts, quoted=None, params={}, instructions=None)
 
 
 # Web rooms: what they said there, also what the hub has still to hear.
@@ -240,6 +241,14 @@ def drop_sessions(connection: Connection, person: Person) -> int:
     ids = connection.execute(mine.where(empty).limit(PAGE).with_for_update()).scalars().all()
     connection.execute(delete(conversations).where(conversations.c.session.in_(ids)))
     return connection.execute(delete(sessions).where(sessions.c.id.in_(ids))).rowcount
+
+
+def drop_responses(connection: Connection, person: Person) -> int:
+    """Erase their responses: what they asked, and what models answered."""
+    if person.key is None:
+        return 0
+    some = select(responses.c.id).where(responses.c.key_id == person.key).limit(PAGE)
+    return connection.execute(delete(responses).where(responses.c.id.in_(some))).rowcount
 
 
 def drop_answers(connection: Connection, person: Person) -> int:

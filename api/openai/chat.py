@@ -19,7 +19,16 @@ from api.openai.models import named
 from api.openai.parameters import agent_params
 from api.openai.parts import heard
 from api.openai.reply import Head, Source, begin, events
-from api.openai.request import DEFAULT_SESSION, SESSION_HEADERS, ChatRequest, last_user, own_session, parse, session_id
+from api.openai.request import (
+    DEFAULT_SESSION,
+    SESSION_HEADERS,
+    ChatRequest,
+    is_repeated,
+    last_user,
+    own_session,
+    parse,
+    session_id,
+)
 from api.openai.webui import TASK, is_task
 from api.ports import Hub, Named
 from hub.accounts.turns import Ask, TurnRecord
@@ -86,14 +95,9 @@ async def _question(target: Named, chat: ChatRequest, body: dict[str, Any], sess
         params=agent_params(body),
         posts_to=key.posts_to,
         fingerprint=fingerprint.hexdigest(),
-        repeats=_repeats(request.headers.get("X-Stainless-Retry-Count", "")),
+        repeats=is_repeated(request.headers),
         pieces=bool(chat.stream),
     )
-
-
-def _repeats(count: str) -> bool:
-    """Whether an SDK says that it sends this request again."""
-    return count.isdecimal() and int(count) > 0
 
 
 async def _whole(hub: Hub, ask: Ask) -> Source:

@@ -65,6 +65,12 @@ def own_session(*, named: bool) -> Generator[None]:
         raise InboxFull(f"{full} {OWN_SESSION}", retry_after=full.retry_after) from full
 
 
+def is_repeated(headers: Headers) -> bool:
+    """Whether an SDK says that it sends this request again."""
+    count = headers.get("X-Stainless-Retry-Count", "")
+    return count.isdecimal() and int(count) > 0
+
+
 def last_user(messages: list[dict[str, Any]]) -> tuple[Any, str]:
     """The content of the last user message, and its place in the request; raises RequestError when there is none."""
     for index in range(len(messages) - 1, -1, -1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal
 from uuid import uuid4
@@ -42,6 +43,10 @@ class Ask(Value, frozen=True, kw_only=True):
     """It does not end with its asker, who will ask for it again by its id."""
     pieces: bool = True
     """Show the answer as it is written; otherwise only its end is told, and nobody wakes for each piece."""
+    instructions: str | None = None
+    """What the model shall mind for this turn alone."""
+    also: Callable[[Connection], object] | None = None
+    """A unit: what else is stored with the message."""
 
 
 class Work(Value, frozen=True, kw_only=True):

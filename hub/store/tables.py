@@ -231,6 +231,22 @@ Index(
     postgresql_where=turns.c.fingerprint.is_not(None),
 )
 
+responses = Table(
+    "responses",
+    metadata,
+    Column("id", Text, primary_key=True),  # of its turn
+    Column("key_id", Big, nullable=False),
+    Column("agent", Text),  # whose turn and entries hold the answer; NULL: of a model, and the answer is here
+    Column("conversation", Text),  # the caller's own name of it, where a model answers
+    Column("previous", Text),  # the response that it continues
+    Column("asked", LargeBinary, nullable=False),
+    Column("input", LargeBinary, nullable=False),
+    Column("answer", LargeBinary),  # NULL while a model writes it
+    Column("alive_at", Time),  # when the process that writes it last said so
+    Column("created_at", Time, nullable=False),
+)
+Index(None, responses.c.key_id, responses.c.conversation, responses.c.created_at)
+
 groups = Table(
     "groups",
     metadata,

@@ -17,6 +17,7 @@ from hub.bus import Bus
 from hub.deliveries import DeliveryRecord
 from hub.errors import HubError, MessageRefused, RequestError, TurnTimeout
 from hub.files import FileStore
+from hub.memory import Entry
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript, Usage
 from hub.people import People
@@ -117,6 +118,9 @@ class FakeTurns:
             finished_at=NOW + 1,
         )
         return msgspec.structs.replace(record, **self.ending)
+
+    async def look(self, id: str, first: int) -> tuple[TurnRecord | None, list[Entry]]:
+        return self.records.get(id), []
 
     async def find(self, id: str) -> TurnRecord | None:
         return self.records.get(id)

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import LargeBinary, Text, select, text
 
 from hub import access, memory, timetable
-from hub.accounts import idempotency
+from hub.accounts import idempotency, responses
+from hub.accounts.responses import Kept
 from hub.agent import Reply, Step, Turn
 from hub.bus import Publish
 from hub.errors import Conflict, RequestError
@@ -152,7 +153,7 @@ async def test_a_person_who_comes_back_is_a_stranger(every_engine: Engine, peopl
 
 async def test_a_key_is_erased_with_all_it_asked(every_engine: Engine, people: People) -> None:
     engine = every_engine
-    asked = message("k1", SECRET, ASKED, author=KEY, params={"user": SECRET})
+    asked = message("k1", SECRET, ASKED, author=KEY, params={"user": SECRET}, instructions=SECRET)
     other = message("k2", "bassoon", Address("api", "77", "default"), author=Author(id="77", name="77", kind="api"))
     await play(engine, asked, other)
     await engine.store.write(lambda c: c.execute(turns.update().values(fingerprint=SECRET)))
@@ -163,9 +164,16 @@ async def test_a_key_is_erased_with_all_it_asked(every_engine: Engine, people: P
     await rooms.say(message("w1", "tuba", Address("web", "lobby"), author=Author(id="7", name="key"), shared=True))
     to = Delivery(id="d1", address=Address("web", "x"), parts=(Words(text=SECRET),), author=KEY)
     await engine.bus.commit(Publish(inbox="channel:web", lane="web:x", id="d1", body=msgspec.json.encode(to)))
+    for name, key, word in (("r1", 7, SECRET), ("r2", 77, "bassoon")):
+        kept = Kept(id=name, key_id=key, asked={"model": "m"}, input=[{"said": word}], created_at=engine.clock())
+        await engine.store.write(lambda c, kept=kept: responses.save(c, kept))
+        await engine.store.write(lambda c, kept=kept: responses.answered(c, kept.id, {"output": kept.input}))
     before = await everything(engine)
+    [shown] = (await people.export("api:7")).responses
+    assert (shown["input"], shown["answer"]) == ([{"said": SECRET}], {"output": [{"said": SECRET}]})
     erased = await people.erase("api:7")
     assert (erased.turns, erased.answers, erased.discarded, erased.posts) == (1, 1, 1, 0)
+    assert erased.responses == 1
     after = await everything(engine)
     assert SECRET not in after
     assert after.count("bassoon") == before.count("bassoon")

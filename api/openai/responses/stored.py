@@ -1,0 +1,134 @@
+"""Responses as they are stored: found by their ids, and put into the words of the API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from api import current, errors
+from api.openai.responses.events import State
+from api.openai.responses.items import Item, Placed
+from api.openai.responses.request import PREFIX
+from hub.accounts import responses
+from hub.accounts.responses import Kept
+from hub.errors import NotFound, RequestError
+from hub.model import Usage
+
+_ITEM = re.compile(r"(?:msg|fc|fco|rs)_([0-9a-f]+)_(?:in)?\d+")
+"""The id of an item that we gave it, with the turn's in it."""
+_CUT = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""Why an answer is incomplete, by its finish reason."""
+
+
+async def mine(id: str) -> Kept:
+    """The response of this id; raises NotFound where it is not this key's."""
+    found = await _find(id.removeprefix(PREFIX)) if id.startswith(PREFIX) else None
+    if found is None:
+        raise NotFound(f"There is no response '{id}'.", code="response_not_found")
+    return found
+
+
+async def previous(turn: str) -> Kept:
+    """The response that another one continues; raises RequestError."""
+    return await _find(turn) or _gone(turn)
+
+
+async def chain(turn: str) -> list[Kept]:
+    """A response of a model and those before it, oldest first; raises RequestError where one of them is gone."""
+    key = current.key().id
+    found = await current.hub().store.read(lambda connection: responses.chain(connection, turn, key))
+    return found or _gone(turn)
+
+
+async def newest(conversation: str) -> str | None:
+    """The newest response of a model in a conversation of this key."""
+    key = current.key().id
+    return await current.hub().store.read(lambda connection: responses.newest(connection, conversation, key))
+
+
+async def resolve(given: Sequence[Placed], near: Sequence[Item]) -> list[Placed]:
+    """The items with what their references name, `near` or stored; raises RequestError for what is not there."""
+    known = {item["id"]: item for item in near}
+    resolved: list[Placed] = []
+    for item, where in given:
+        found: Item | None = item
+        if item["type"] == "item_reference":
+            found = known.get(item["id"]) or await _named(item["id"])
+        if found is None:
+            raise RequestError(
+                f"{where}.id: there is no item '{item['id']}'", param=f"{where}.id", code="item_not_found"
+            )
+        resolved.append(Placed(found, where))
+    return resolved
+
+
+async def _named(id: str) -> Item | None:
+    """The item of a model's response that has this id."""
+    turn = _ITEM.fullmatch(id)
+    kept = None if turn is None else await _find(turn[1])
+    return None if kept is None else next((item for item in whole(kept) if item["id"] == id), None)
+
+
+def whole(kept: Kept) -> list[Item]:
+    """What was asked of a model, and what it answered."""
+    return [*kept.input, *([] if kept.answer is None else kept.answer["output"])]
+
+
+async def _find(turn: str) -> Kept | None:
+    key = current.key().id
+    return await current.hub().store.read(lambda connection: responses.find(connection, turn, key))
+
+
+def _gone(turn: str) -> NoReturn:
+    problem = (
+        f"Previous response with id '{PREFIX}{turn}' not found; it, or one before it, was deleted or is not yours."
+    )
+    raise RequestError(problem, param="previous_response_id", code="previous_response_not_found")
+
+
+def begun(kept: Kept) -> State:
+    """A response that is being written."""
+    return {
+        "id": f"{PREFIX}{kept.id}",
+        "object": "response",
+        "created_at": int(kept.created_at),
+        "status": "in_progress",
+        "error": None,
+        "incomplete_details": None,
+        "completed_at": None,
+        "output": [],
+        "usage": None,
+        **kept.asked,
+    }
+
+
+def ended(
+    kept: Kept, status: str, output: Sequence[Item], usage: Usage, *, at: float, finish: str | None = None
+) -> State:
+    """A response after its end; one that was cut short is incomplete."""
+    reason = _CUT.get(finish or "") if status == "completed" else None
+    return begun(kept) | {
+        "status": "incomplete" if reason else status,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "completed_at": int(at) if status == "completed" else None,
+        "output": list(output),
+        "usage": tokens(usage),
+    }
+
+
+def failed(state: State, problem: errors.Problem) -> State:
+    """A response that came to nothing, and why."""
+    code = "rate_limit_exceeded" if problem.status == 429 else "server_error"
+    return state | {"status": "failed", "error": {"code": code, "message": problem.message}}
+
+
+def tokens(used: Usage) -> dict[str, Any]:
+    """Tokens used."""
+    return {
+        "input_tokens": used.prompt,
+        "input_tokens_details": {"cached_tokens": used.cached, "cache_write_tokens": 0},
+        "output_tokens": used.completion,
+        "output_tokens_details": {"reasoning_tokens": used.reasoning},
+        "total_tokens": used.prompt + used.completion,
+    }

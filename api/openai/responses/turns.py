@@ -1,0 +1,171 @@
+"""Responses of agents with memory: each is a turn over the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from quart import Response, request
+
+from api import current, errors, repeats
+from api.openai import parts
+from api.openai.reply import Head, Source, begin
+from api.openai.request import is_repeated
+from api.openai.responses import follow, items, stored
+from api.openai.responses.events import Answer
+from api.openai.responses.items import Placed
+from api.openai.responses.past import remembered
+from api.openai.responses.request import PREFIX, ResponseRequest, echo, session, turn_params
+from api.ports import Hub, Named
+from api.wire import answer
+from hub import memory
+from hub.accounts import responses
+from hub.accounts.responses import Kept
+from hub.accounts.turns import Ask
+from hub.errors import RequestError
+from hub.memory import Entry
+from hub.message import API, Address
+from hub.store import Connection
+
+TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the request were ignored."'
+
+
+async def create(target: Named, asked: ResponseRequest, body: dict[str, Any], raw: bytes) -> Response:
+    """Ask the agent: the answer whole, as a stream, or later."""
+    blank = Ask(
+        agent=target.name,
+        key_id=current.key().id,
+        session_id="",
+        parts=(),
+        fingerprint="",
+        repeats=is_repeated(request.headers),
+        pieces=bool(asked.stream),
+    )
+
+    async def make(ask: Ask) -> Response:
+        return await _answer(asked, *await _question(target, asked, body, raw, ask))
+
+    response = await repeats.turn(blank, [target.name, session(asked, request.headers), body], make)
+    if asked.tools:
+        response.headers["Warning"] = TOOLS_IGNORED
+    return response
+
+
+async def _answer(asked: ResponseRequest, ask: Ask, kept: Kept) -> Response:
+    hub, silence = current.hub(), current.keep_alive()
+    if not asked.background:
+        return await begin(_streamed(hub, ask, kept, silence) if asked.stream else _whole(hub, ask, kept))
+    await hub.turns.start(ask)
+    kept = await _attached(hub, ask, kept, kept.id)
+    if asked.stream:
+        return await begin(follow.taken_up(hub, kept, -1, silence))
+    return answer(await show(hub, kept), headers={"X-Turn-Id": kept.id})
+
+
+async def show(hub: Hub, kept: Kept) -> dict[str, Any] | None:
+    """The response as it is now; None where its turn is gone."""
+    record = await hub.turns.find(kept.id)
+    return None if record is None else follow.state(kept, *await follow.look(hub, record))
+
+
+async def _question(
+    target: Named, asked: ResponseRequest, body: dict[str, Any], raw: bytes, blank: Ask
+) -> tuple[Ask, Kept]:
+    """The question with its id, and the response that is stored with it."""
+    key, turn = current.key(), blank.id
+    given = items.placed(items.read(asked.input, turn))
+    said, named = items.said(given), await _session(target, asked)
+    pieces = [piece for one in said for piece in parts.read(items.content(one), f"{one.where}.content")]
+    if not pieces:
+        raise RequestError("input: must end with a message of the user that says something", param="input")
+    kept = Kept(
+        id=turn,
+        key_id=key.id,
+        agent=target.name,
+        previous=asked.previous,
+        asked=echo(asked, target.name),
+        input=[one.item for one in given],
+        created_at=current.hub().clock(),
+    )
+    wishes = filter(None, (asked.instructions, *items.instructions(given)))
+    ask = msgspec.structs.replace(
+        blank,
+        session_id=named or f"{PREFIX}{turn}",
+        parts=await parts.stored(pieces),
+        params=turn_params(asked, body),
+        posts_to=key.posts_to,
+        fingerprint=sha256(f"responses\0{key.id}\0{named}\0".encode() + raw).hexdigest(),
+        instructions="\n\n".join(wishes) or None,
+        also=_unit(kept, () if named else await remembered(_before(given, said)), is_kept=asked.is_kept),
+    )
+    return ask, kept
+
+
+def _before(given: Sequence[Placed], said: Sequence[Placed]) -> Sequence[Placed]:
+    """What the client says that was said before."""
+    return given[: given.index(said[0])]
+
+
+def _unit(kept: Kept, past: Sequence[Entry], *, is_kept: bool) -> Callable[[Connection], None]:
+    """What is stored with the question: the response, and what was said before in a conversation that begins here."""
+
+    def write(connection: Connection) -> None:
+        if is_kept:
+            responses.save(connection, kept)
+        if past and kept.agent is not None:
+            here, who = Address(API, str(kept.key_id), f"{PREFIX}{kept.id}"), f"{API}:{kept.key_id}"
+            begun = memory.new_session(connection, kept.agent, here, kept.created_at, who)
+            memory.append(connection, begun, f"{kept.id}.past", 0, past, kept.created_at)
+
+    return write
+
+
+async def _session(target: Named, asked: ResponseRequest) -> str | None:
+    """The session that goes on, None for a new one; raises RequestError for what this agent cannot continue."""
+    if asked.previous is None:
+        return session(asked, request.headers)
+    kept = await stored.previous(asked.previous)
+    if kept.agent != target.name:
+        problem = f"previous_response_id: '{target.name}' can only continue its own; this is of '{kept.asked['model']}'"
+        raise RequestError(problem, param="previous_response_id", code="invalid_value")
+    record = await current.hub().turns.find(kept.id)
+    return None if record is None else record.session_id
+
+
+async def _whole(hub: Hub, ask: Ask, kept: Kept) -> Source:
+    async with hub.turns.ask(ask) as followed:
+        async for _ in followed:
+            pass
+        if followed.record.status != "completed":
+            raise errors.Told(errors.of_turn(followed.record))
+        kept = await _attached(hub, ask, kept, followed.id)
+        body = msgspec.json.encode(follow.state(kept, *await follow.look(hub, followed.record)))
+        yield Head(id=kept.id, length=len(body))
+        yield body
+        followed.began()
+        followed.written()
+
+
+async def _streamed(hub: Hub, ask: Ask, kept: Kept, silence: float) -> Source:
+    async with hub.turns.ask(ask) as followed:
+        kept = await _attached(hub, ask, kept, followed.id)
+        told = follow.told(hub, kept, followed, Answer(kept.id, stored.begun(kept)), silence)
+        async with aclosing(told) as events:
+            first = await anext(events)
+            yield Head(id=kept.id)
+            yield first
+            followed.began()
+            async for event in events:
+                yield event
+        followed.written()
+
+
+async def _attached(hub: Hub, ask: Ask, kept: Kept, turn: str) -> Kept:
+    """The response of the turn that answers, which may have been asked for before."""
+    if not ask.repeats and not ask.goes_on:
+        return kept
+    first = await hub.store.read(lambda connection: responses.find(connection, turn, kept.key_id))
+    return first or msgspec.structs.replace(kept, id=turn)

@@ -1,0 +1,107 @@
+"""A whole hub in this process, on either engine, for the official SDK to ask."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import yaml
+from openai import AsyncOpenAI
+from openai.types.responses import FunctionToolParam
+
+from api.app import create_app
+from api.serve import listen, serve
+from hub.accounts import keys
+from hub.accounts.ids import namespace
+from hub.app import Engine, facade, open_engine
+from hub.config import load
+from tests.patience import PATIENCE
+from tests.platforms.openai import Upstream
+
+T = TypeVar("T")
+MINE, OTHERS = "sk-mine-0123456789abcdefghijklmnopqrs", "sk-others-0123456789abcdefghijklmnopq"
+WEATHER: FunctionToolParam = {
+    "type": "function",
+    "name": "weather",
+    "description": "The weather of a city.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    "strict": False,
+}
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A running hub; `upstream` is what its model `gpt` and its agents `writer` and `drafter` ask."""
+
+    engine: Engine
+    upstream: Upstream
+    root: str
+
+    def openai(self, secret: str = MINE) -> AsyncOpenAI:
+        """The official SDK."""
+        return AsyncOpenAI(base_url=f"{self.root}/v1", api_key=secret, max_retries=0, timeout=PATIENCE)
+
+    def http(self, secret: str = MINE) -> httpx.AsyncClient:
+        """A plain client."""
+        headers = {"Authorization": f"Bearer {secret}"}
+        return httpx.AsyncClient(base_url=self.root, headers=headers, timeout=PATIENCE)
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """The messages that the upstream was told last."""
+        return self.upstream.requests[-1].body["messages"]
+
+
+def config(store_url: str, upstream: Upstream) -> dict[str, Any]:
+    """Agents with memory (`assistant` and `writer`), one without (`drafter`), and models."""
+    gpt = {"provider": "openai", "base_url": upstream.base_url, "model": "gpt-test", "multiple": True}
+    return {
+        "data_dir": "./data",
+        "store": {"url": store_url},
+        "models": {"demo": {"provider": "demo"}, "gpt": gpt},
+        "agents": {
+            "assistant": {"model": "demo", "tools": ["memory"]},
+            "writer": {"model": "gpt", "tools": ["memory"], "system_prompt": "Be kind."},
+            "drafter": {"model": "gpt", "history": "client", "system_prompt": "Be brief.", "temperature": 0.5},
+        },
+    }
+
+
+async def until(check: Callable[[], Awaitable[T | None]]) -> T:
+    """What a check finds, once it finds something."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            found = await check()
+            if found is not None:
+                return found
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def serving(folder: Path, store_url: str, upstream: Upstream) -> AsyncGenerator[Serving]:
+    """A hub with two keys; leaving stops it as Ctrl-C does."""
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config(store_url, upstream)))
+    async with AsyncExitStack() as stack:
+        engine = await open_engine(load(path, {}), stack)
+        stack.push_async_callback(engine.close)
+        await engine.start()
+        for secret in (MINE, OTHERS):
+            await engine.store.write(
+                lambda connection, secret=secret: keys.create(connection, secret, name=secret[3:7], now=time.time())
+            )
+        app = create_app(facade(engine, await engine.store.write(namespace)), keep_alive=0.5)
+        listener, stop = listen("127.0.0.1", 0), asyncio.Event()
+        root = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = asyncio.create_task(serve(app, listener, stop, grace=0.1))
+        try:
+            yield Serving(engine, upstream, root)
+        finally:
+            stop.set()
+            await server
