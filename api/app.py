@@ -40,6 +40,7 @@ ROUTES = (
     "api.openai.files",
     "api.chat",
     "api.turns",
+    "api.sessions",
     "api.deliveries",
     "api.messages",
     "api.web",

@@ -17,6 +17,7 @@ from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript
 from hub.people import Erased, Export
 from hub.progress import Happening
+from hub.sessions import SessionRecord, Written
 from hub.signals import Signals
 from hub.store import Store
 from hub.uploads import Uploads
@@ -129,6 +130,26 @@ class Posts(Protocol):
         ...
 
 
+class Sessions(Protocol):
+    """Knows the sessions of keys; another key's do not exist."""
+
+    async def list(self, key_id: int, agent: str | None, before: int | None, limit: int) -> list[SessionRecord]:
+        """The newest sessions of a key, or those older than one."""
+        ...
+
+    async def find(self, key_id: int, id: int) -> SessionRecord | None: ...
+
+    async def read(self, session: SessionRecord, after: int, limit: int) -> Sequence[Written]:
+        """What was said in it after an entry, the oldest first."""
+        ...
+
+    async def rename(self, session: SessionRecord, title: str | None) -> None: ...
+
+    async def erase(self, session: SessionRecord) -> None:
+        """Erase it for good; raises Conflict when a turn of it runs and does not stop."""
+        ...
+
+
 class People(Protocol):
     """Knows what is stored about a person, by `channel:sender`; both raise RequestError for what names nobody."""
 
@@ -190,6 +211,7 @@ class Hub:
     posts: Posts
     people: People
     uploads: Uploads
+    sessions: Sessions
     names: Callable[[], Sequence[Named]]
     """Agents first, the default agent at their head."""
     accept: Callable[[Message], Awaitable[None]]

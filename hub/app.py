@@ -55,6 +55,7 @@ from hub.model import Loads, Model, Transcriber
 from hub.people import People
 from hub.posts import Channels, Posts
 from hub.rooms import StoredRooms
+from hub.sessions import Sessions
 from hub.signals import Signals
 from hub.signals.local import LocalSignals
 from hub.store import Connection, Store, open_store
@@ -375,6 +376,7 @@ def facade(engine: Engine, namespace: UUID) -> Hub:
         posts=engine.posts,
         people=People(engine.bus, engine.files, engine.uploads),
         uploads=engine.uploads,
+        sessions=Sessions(engine.bus),
         names=lambda: names,
         accept=partial(engine.ingress.accept, tell_full=True),
         ready=partial(_ready, engine),

@@ -168,10 +168,11 @@ def _has_words(row: Any) -> bool:
 
 
 def _blank_turns(connection: Connection, rows: Sequence[Any], _now: float) -> int:
-    return _silence(connection, [row.id for row in rows])
+    return silence(connection, [row.id for row in rows])
 
 
-def _silence(connection: Connection, ids: Sequence[str]) -> int:
+def silence(connection: Connection, ids: Sequence[str]) -> int:
+    """A unit: take the words out of some turns; returns how many there are."""
     silent = {"response": None, "error": None, "fingerprint": None, "session": None}
     return connection.execute(update(turns).where(turns.c.id.in_(ids)).values(silent)).rowcount
 
@@ -225,7 +226,7 @@ def drop_entries(connection: Connection, person: Person) -> int:
         ids = [row.id for row in rows]
         search.forget(connection, ids)
         connection.execute(delete(entries).where(entries.c.id.in_(ids)))
-        _silence(connection, sorted({row.turn for row in rows}))
+        silence(connection, sorted({row.turn for row in rows}))
     return len(rows)
 
 

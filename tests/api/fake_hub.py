@@ -22,6 +22,7 @@ from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript, Usage
 from hub.people import People
 from hub.progress import Happening, Words
+from hub.sessions import Sessions
 from hub.signals.local import LocalSignals
 from hub.store import Store
 from hub.uploads import Uploads
@@ -226,6 +227,7 @@ class FakeHub:
             posts=posts,
             people=People(Bus(self._store, LocalSignals(), lambda: self.now), self.files, self.uploads),
             uploads=self.uploads,
+            sessions=Sessions(Bus(self._store, LocalSignals(), lambda: self.now)),
             names=lambda: self.names,
             accept=self._accept,
             ready=self._ready,

@@ -1,0 +1,269 @@
+"""/api/v1/sessions: the conversations that a key holds with agents, to list, read, name, take along and erase.
+
+Only the key's own are there: neither those of another key, whoever asks, nor what lives in a chat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+import msgspec
+from msgspec import Meta
+from quart import Blueprint, Response
+
+from api import current
+from api.auth import require
+from api.document import Content, document
+from api.openai.answers import Call
+from api.openai.request import Name
+from api.ports import Sessions
+from api.wire import answer, query, read
+from hub.errors import NotFound
+from hub.memory import Heard, Said, Stepped, Summary
+from hub.message import File
+from hub.model import ToolCall
+from hub.sessions import SessionRecord, Written
+
+routes = Blueprint("sessions", __name__)
+LIMIT = 20
+MOST = 200
+HIGHEST = 10**18 - 1
+"""The largest number that a cursor may be."""
+ID = f"<int(max={HIGHEST}):id>"
+JSON_LINES = "application/x-ndjson"
+_encode = msgspec.json.Encoder().encode
+Cursor = Annotated[int, Meta(ge=0, le=HIGHEST)]
+Limit = Annotated[int, Meta(ge=1, le=MOST)]
+
+
+class Listed(msgspec.Struct):
+    """Which sessions to list: those of an agent, those after the `next` of a page."""
+
+    agent: Name | None = None
+    after: Cursor | None = None
+    limit: Limit = LIMIT
+
+
+class Paged(msgspec.Struct):
+    """Which messages to read: those after the `next` of a page."""
+
+    after: Cursor = 0
+    limit: Limit = MOST
+
+
+class Exported(msgspec.Struct):
+    """How to write an export: as one JSON, or a message a line."""
+
+    format: Literal["json", "jsonl"] = "json"
+
+
+class Title(msgspec.Struct):
+    """A title, or null for none."""
+
+    title: Name | None
+
+
+class Session(TypedDict):
+    """A conversation with an agent; `session_id` is the name that its requests give it."""
+
+    id: str
+    object: Literal["session"]
+    agent: str
+    session_id: str | None
+    title: str | None
+    created_at: int
+    updated_at: int | None
+
+
+class SessionList(TypedDict):
+    """Sessions, the newest first; `next` is the cursor to go on with, null where there are no more."""
+
+    object: Literal["list"]
+    data: list[Session]
+    next: str | None
+
+
+class FileName(TypedDict):
+    """A file that came with a message."""
+
+    name: str
+    media_type: str
+    size: int
+
+
+class SessionMessage(TypedDict):
+    """Something said: `id` tells its place, `turn` what it belongs to; `mark` says why a reply is not whole.
+
+    A `system` message is a summary of what stands before it.
+    """
+
+    id: str
+    turn: str
+    at: int
+    role: Literal["user", "assistant", "tool", "system"]
+    content: str
+    files: NotRequired[list[FileName]]
+    tool_calls: NotRequired[list[Call]]
+    tool_call_id: NotRequired[str]
+    mark: NotRequired[str]
+
+
+class SessionPage(Session):
+    """A session and a page of what was said in it, the oldest first."""
+
+    messages: list[SessionMessage]
+    next: str | None
+
+
+class SessionExport(Session):
+    """A session and all that was said in it."""
+
+    messages: list[SessionMessage]
+
+
+class Gone(TypedDict):
+    """The session is erased."""
+
+    id: str
+    object: Literal["session"]
+    deleted: Literal[True]
+
+
+@routes.get("/api/v1/sessions")
+@require("read", "chat")
+@document({200: SessionList}, query=Listed)
+async def index() -> Response:
+    """The key's sessions, the newest first."""
+    asked = query(Listed)
+    found = await _sessions().list(current.key().id, asked.agent, asked.after, asked.limit + 1)
+    page = found[: asked.limit]
+    following = str(page[-1].id) if len(found) > asked.limit else None
+    return answer({"object": "list", "data": [shown(each) for each in page], "next": following})
+
+
+@routes.get(f"/api/v1/sessions/{ID}")
+@require("read", "chat")
+@document({200: SessionPage}, query=Paged)
+async def show(id: int) -> Response:
+    """A session, and what was said in it: messages with their roles, the steps of tools among them."""
+    session, asked = await _mine(id), query(Paged)
+    found = await _sessions().read(session, asked.after, asked.limit + 1)
+    page = found[: asked.limit]
+    following = str(page[-1].id) if len(found) > asked.limit else None
+    return answer({**shown(session), "messages": _messages(page), "next": following})
+
+
+@routes.patch(f"/api/v1/sessions/{ID}")
+@require("chat")
+@document({200: Session}, body=Title)
+async def rename(id: int) -> Response:
+    """Give a session a title, or take it away."""
+    session, new = await _mine(id), await read(Title)
+    title = (new.title or "").strip() or None
+    await _sessions().rename(session, title)
+    return answer(shown(msgspec.structs.replace(session, title=title)))
+
+
+@routes.get(f"/api/v1/sessions/{ID}/export")
+@require("read", "chat")
+@document({200: (SessionExport, Content(JSON_LINES))}, query=Exported)
+async def export(id: int) -> Response:
+    """All of a session, to take along: one JSON, or with `format=jsonl` a message a line."""
+    session, asked = await _mine(id), query(Exported)
+    pages = _pages(_sessions(), session)
+    name = {"Content-Disposition": f'attachment; filename="session-{session.id}.{asked.format}"'}
+    if asked.format == "jsonl":
+        return Response(_lines(pages), 200, name, content_type=JSON_LINES)
+    return answer({**shown(session), "messages": [message async for page in pages for message in page]}, headers=name)
+
+
+@routes.delete(f"/api/v1/sessions/{ID}")
+@require("chat")
+@document({200: Gone}, errors=(409,))
+async def erase(id: int) -> Response:
+    """Erase a session for good: what was said, what a search finds of it, and the text of its turns.
+
+    A turn that runs is told to stop first; 409 when it does not. The next message begins another session.
+    """
+    session = await _mine(id)
+    await _sessions().erase(session)
+    return answer({"id": str(session.id), "object": "session", "deleted": True})
+
+
+def shown(session: SessionRecord) -> Session:
+    """A session as its key sees it."""
+    return {
+        "id": str(session.id),
+        "object": "session",
+        "agent": session.agent,
+        "session_id": session.session_id,
+        "title": session.title,
+        "created_at": int(session.started_at),
+        "updated_at": None if session.updated_at is None else int(session.updated_at),
+    }
+
+
+def _sessions() -> Sessions:
+    return current.hub().sessions
+
+
+async def _mine(id: int) -> SessionRecord:
+    """The session, if it is the key's; raises NotFound."""
+    session = await _sessions().find(current.key().id, id)
+    if session is None:
+        raise NotFound(f"There is no session '{id}'.", code="session_not_found")
+    return session
+
+
+async def _pages(sessions: Sessions, session: SessionRecord) -> AsyncGenerator[list[SessionMessage]]:
+    after = 0
+    while page := await sessions.read(session, after, MOST):
+        yield _messages(page)
+        after = page[-1].id
+
+
+async def _lines(pages: AsyncGenerator[list[SessionMessage]]) -> AsyncGenerator[bytes]:
+    async for page in pages:
+        yield b"".join(_encode(message) + b"\n" for message in page)
+
+
+def _messages(page: Sequence[Written]) -> list[SessionMessage]:
+    return [message for written in page for message in _of(written)]
+
+
+def _of(written: Written) -> Iterator[SessionMessage]:
+    """An entry as messages: a step of tools is several."""
+    match written.entry:
+        case Heard(text=text, files=files):
+            said = _message(written, "user", text)
+            yield {**said, "files": [_file(file) for file in files]} if files else said
+        case Stepped() as step:
+            said = _message(written, "assistant", step.text)
+            yield {**said, "tool_calls": [_call(call) for call in step.calls]} if step.calls else said
+            for call, result in zip(step.calls, step.results, strict=True):
+                yield {**_message(written, "tool", result), "tool_call_id": call.id}
+        case Said(text=text, mark=mark):
+            said = _message(written, "assistant", text)
+            if text or mark:
+                yield {**said, "mark": mark} if mark else said
+        case Summary(text=text):
+            yield _message(written, "system", text)
+
+
+def _message(written: Written, role: Literal["user", "assistant", "tool", "system"], content: str) -> SessionMessage:
+    return {
+        "id": str(written.id),
+        "turn": written.turn,
+        "at": int(written.at),
+        "role": role,
+        "content": content,
+    }
+
+
+def _call(call: ToolCall) -> Call:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _file(file: File) -> FileName:
+    return {"name": file.name, "media_type": file.media_type, "size": file.size}

@@ -1,0 +1,180 @@
+"""A key's own sessions over HTTP: to list, read, name and erase. What lives in a chat is none of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from hub import memory
+from hub.accounts import turns
+from hub.bus import Bus
+from hub.errors import Conflict
+from hub.memory import Entry
+from hub.message import API, Address, Value, agent_inbox
+from hub.signals import POLL
+from hub.store import search
+from hub.store.tables import conversations, entries, lanes, messages, sessions
+from hub.traces import MESSAGES, PAGE, silence
+
+STOP_WAIT = 15.0
+"""How long an erase waits for a turn that it stopped, in seconds."""
+
+
+class SessionRecord(Value, frozen=True, kw_only=True):
+    """A session; `session_id` is its key's name of it, `updated_at` when something was last said. Unix seconds."""
+
+    id: int
+    agent: str
+    address: str
+    title: str | None = None
+    started_at: float
+    updated_at: float | None = None
+
+    @property
+    def session_id(self) -> str | None:
+        return Address.parse(self.address).thread_id
+
+
+class Written(Value, frozen=True, kw_only=True):
+    """An entry of a session where it stands."""
+
+    id: int
+    turn: str
+    at: float
+    entry: Entry
+
+
+class Sessions:
+    """Knows the sessions of keys (`api.ports.Sessions`); another key's do not exist."""
+
+    def __init__(self, bus: Bus, *, stop_wait: float = STOP_WAIT) -> None:
+        self._bus = bus
+        self._store = bus.store
+        self._stop_wait = stop_wait
+
+    async def list(self, key_id: int, agent: str | None, before: int | None, limit: int) -> list[SessionRecord]:
+        """The newest sessions of a key, or those older than one."""
+        where = [_mine(key_id)]
+        where += [] if agent is None else [sessions.c.agent == agent]
+        where += [] if before is None else [sessions.c.id < before]
+        query = _SESSION.where(*where).order_by(sessions.c.id.desc()).limit(limit)
+        rows = await self._store.read(lambda connection: connection.execute(query).all())
+        return [_record(row) for row in rows]
+
+    async def find(self, key_id: int, id: int) -> SessionRecord | None:
+        """One of them, or None."""
+        query = _SESSION.where(_mine(key_id), sessions.c.id == id)
+        row = await self._store.read(lambda connection: connection.execute(query).first())
+        return None if row is None else _record(row)
+
+    async def read(self, session: SessionRecord, after: int, limit: int) -> list[Written]:
+        """What was said in it after an entry, the oldest first."""
+        query = select(entries).where(entries.c.session == session.id, entries.c.id > after)
+        query = query.order_by(entries.c.id).limit(limit)
+        rows = await self._store.read(lambda connection: connection.execute(query).all())
+        return [Written(id=row.id, turn=row.turn, at=row.at, entry=memory.decode(row.body)) for row in rows]
+
+    async def rename(self, session: SessionRecord, title: str | None) -> None:
+        """Give it a title, or none."""
+        change = update(sessions).where(sessions.c.id == session.id).values(title=title)
+        await self._store.write(lambda connection: connection.execute(change))
+
+    async def erase(self, session: SessionRecord) -> None:
+        """Erase it for good: what was said, what is found of it, and the words of its turns.
+
+        What the agent is asked next begins a new one. Raises Conflict when a turn of it runs and does not stop.
+        """
+        lane, waiting = await self._store.write(partial(_detach, session=session))
+        await self._stop(session, waiting)
+        while await self._store.write(partial(_drop, session=session.id)):
+            pass
+        if lane is not None:
+            await self._blank(*lane)
+        await self._store.write(partial(_remove, session=session.id))
+        first = True
+        while await self._store.write(partial(search.clean, first=first)):
+            first = False
+
+    async def _stop(self, session: SessionRecord, waiting: Sequence[str]) -> None:
+        """Withdraw what waits, and stop what runs, of what was asked before the session was let go of."""
+        loop, inbox = asyncio.get_running_loop(), agent_inbox(session.agent)
+        deadline = loop.time() + self._stop_wait
+        while waiting:
+            running: list[str] = []
+            for id in waiting:  # noqa: A001 - a message's
+                close = partial(turns.close, id=id, status="cancelled", now=self._bus.clock())
+                if await self._bus.withdraw(inbox, id, "silent", "stopped", also=close) == "running":
+                    running.append(id)
+            if running and loop.time() >= deadline:
+                what = f"The session is still being answered (turn {running[0]}); it was told to stop."
+                raise Conflict(f"{what} Delete it again when that is over.", code="turn_running")
+            waiting = running
+            if running:
+                await asyncio.sleep(min(POLL, self._stop_wait))
+
+    async def _blank(self, lane: int, tail: int) -> None:
+        """Take the words out of the messages of a lane, up to one, and out of their turns."""
+        after = 0
+        while after < tail:
+            after = await self._store.write(partial(_blank, lane=lane, after=after, tail=tail, now=self._bus.clock()))
+
+
+def _mine(key_id: int) -> Any:
+    return sessions.c.person == f"{API}:{key_id}"
+
+
+_LATEST = select(entries.c.at).where(entries.c.session == sessions.c.id).order_by(entries.c.id.desc()).limit(1)
+_SESSION = select(sessions, _LATEST.scalar_subquery().label("updated_at"))
+
+
+def _record(row: Any) -> SessionRecord:
+    names = ("id", "agent", "address", "title", "started_at", "updated_at")
+    return SessionRecord(**{name: getattr(row, name) for name in names})
+
+
+def _detach(connection: Connection, session: SessionRecord) -> tuple[tuple[int, int] | None, list[str]]:
+    """A unit: let the next message begin another session; returns the lane and its end, and what waits in it."""
+    connection.execute(delete(conversations).where(conversations.c.session == session.id))
+    inbox = agent_inbox(session.agent)
+    where = (lanes.c.inbox == inbox, lanes.c.lane == session.address)
+    lane = connection.execute(select(lanes.c.id, lanes.c.tail).where(*where)).first()
+    if lane is None:
+        return None, []
+    waits = select(messages.c.mid).where(messages.c.lane_id == lane.id, messages.c.outcome.is_(None))
+    return (lane.id, lane.tail), list(connection.execute(waits.order_by(messages.c.seq)).scalars())
+
+
+def _drop(connection: Connection, session: int) -> int:
+    """A unit: erase some of its entries, and what the rows of their turns say; returns how many."""
+    some = select(entries.c.id, entries.c.turn).where(entries.c.session == session).order_by(entries.c.id).limit(PAGE)
+    rows = connection.execute(some).all()
+    if rows:
+        ids = [row.id for row in rows]
+        search.forget(connection, ids)
+        connection.execute(delete(entries).where(entries.c.id.in_(ids)))
+        silence(connection, sorted({row.turn for row in rows}))
+    return len(rows)
+
+
+def _blank(connection: Connection, lane: int, after: int, tail: int, now: float) -> int:
+    """A unit: blank some messages of a lane; returns the last one's number, `tail` at the end."""
+    some = select(messages).where(messages.c.lane_id == lane, messages.c.seq > after, messages.c.seq <= tail)
+    rows = connection.execute(some.order_by(messages.c.seq).limit(PAGE)).all()
+    MESSAGES.erase(connection, rows, now)
+    silence(connection, [row.mid for row in rows])
+    return rows[-1].seq if len(rows) == PAGE else tail
+
+
+def _remove(connection: Connection, session: int) -> None:
+    """A unit: erase the row; the newest of all stays without a name, as SQLite would give its id to another."""
+    newest = connection.execute(select(func.max(sessions.c.id))).scalar()
+    mine = sessions.c.id == session
+    if newest == session:
+        blank = {"person": None, "title": None, "address": f"{API}:0"}
+        connection.execute(update(sessions).where(mine).values(blank))
+    else:
+        connection.execute(delete(sessions).where(mine))
