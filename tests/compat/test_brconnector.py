@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -54,6 +56,7 @@ CALLED = Answer(
     calls=(Call("query-weather", ('{"lat', PLACE[5:]), id="tooluse_1"), Call("query-weather", "{}", id="tooluse_2")),
     usage=Usage(prompt=449, completion=219),
 )
+NOTE = b"## tea costs 3.50"
 
 
 def showing(part: dict[str, Any], text: str) -> dict[str, Any]:
@@ -82,6 +85,28 @@ async def test_b1_a_picture_goes_to_the_model(hub: Serving, key: str, upstream: 
     async with hub.http(key) as client:
         assert content_of(await client.post(CHAT, json=request)) == "You said: Describe this picture."
     assert upstream.requests[0].body["messages"][0]["content"][1] == picture("webp")
+
+
+async def test_b1_a_picture_on_the_hubs_own_network_is_not_fetched(hub: Serving, key: str, upstream: Upstream) -> None:
+    request = showing({"type": "image_url", "image_url": {"url": f"{hub.root}/secret.png"}}, "Describe this picture.")
+    async with hub.http(key) as client:
+        answer = await client.post(CHAT, json=request)
+    assert answer.status_code == 400, answer.text
+    assert not upstream.requests
+
+
+@pytest.mark.parametrize(
+    "data",
+    [list(NOTE), {str(index): byte for index, byte in enumerate(NOTE)}, b64encode(NOTE).decode()],
+    ids=["array", "object", "base64"],
+)
+async def test_b1_a_document_is_read_for_the_model(hub: Serving, key: str, upstream: Upstream, data: Any) -> None:
+    doc = {"name": "xxx", "format": "md", "size": len(NOTE), "source": {"bytes": data}}
+    async with hub.http(key) as client:
+        content_of(await client.post(CHAT, json=showing({"type": "doc", "doc": doc}, "Describe this document.")))
+    shown = upstream.requests[0].body["messages"][0]["content"]
+    assert "tea costs 3.50" in json.dumps(shown)
+    assert "Describe this document." in json.dumps(shown)
 
 
 async def test_b2_its_request_with_a_tool_is_answered_whole(hub: Serving, key: str, upstream: Upstream) -> None:

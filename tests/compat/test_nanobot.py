@@ -13,10 +13,11 @@ import pytest
 from openai import AsyncOpenAI
 
 from hub.config import ApiSettings
+from tests.agents.test_documents import docx, pdf, pptx, xlsx
 from tests.clients.lossy import lossy
 from tests.clients.serving import HI, TOO_LONG, Serving
 from tests.compat import pasted
-from tests.compat.asking import CHAT, PICTURES, WHAT, asked, content_of, events, picture
+from tests.compat.asking import CHAT, PICTURES, WHAT, asked, content_of, events, inline, picture
 from tests.e2e.here import running_hub
 from tests.platforms.openai import Answer, Upstream, fail, say
 from tests.platforms.telegram import TelegramServer
@@ -51,6 +52,27 @@ timeout=120,
 resp.raise_for_status()
 print(resp.json()["choices"][0]["message"]["content"])
 """
+CURL_FILE = """curl -s http://127.0.0.1:8900/v1/chat/completions \\
+-F "message=Summarize this report" \\
+-F "files=@report.docx"
+"""
+CURL_FILES = """curl -s http://127.0.0.1:8900/v1/chat/completions \\
+-F "message=Compare these files" \\
+-F "files=@chart.png" \\
+-F "files=@data.xlsx" \\
+-F "session_id=my-session"
+"""
+WRITTEN: dict[str, tuple[bytes, str]] = {
+    "report.docx": (docx(), "Größe and 消息"),
+    "data.xlsx": (xlsx(), "tea"),
+    "deck.pptx": (pptx(), "Because"),
+    "page.pdf": (pdf("tea costs 3.50"), "tea costs 3.50"),
+    "note.txt": ("tea costs 3,50 €".encode(), "tea costs 3,50 €"),
+    "note.md": (b"## tea", "## tea"),
+    "data.csv": (b"what,how much\ntea,3.50\n", "tea"),
+    "data.json": (b'{"tea": 3.5}', '"tea": 3.5'),
+}
+"""Documents, and what is written in them."""
 SDK = """
 from openai import OpenAI
 client = OpenAI(
@@ -115,6 +137,60 @@ async def test_n4_an_image_goes_to_the_model_as_vision_input(
 async def test_n4_its_request_with_an_image_is_answered(hub: Serving) -> None:
     answer = await pasted.shell(CURL_IMAGE, hub.root, {"iVBOR...": b64encode(PICTURES["png"]).decode()})
     assert "Describe this image" in json.loads(answer)["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("way", ["form", "inline"])
+async def test_n4_n5_what_is_written_in_a_document_reaches_the_model(
+    hub: Serving, key: str, upstream: Upstream, name: str, way: str
+) -> None:
+    content, text = WRITTEN[name]
+    inlined = {"type": "file", "file": {"filename": name, "file_data": inline("application/octet-stream", content)}}
+    async with hub.http(key) as client:
+        if way == "form":
+            fields = {"message": "Summarize this report", "model": "writer"}
+            answer = await client.post(CHAT, data=fields, files=[("files", (name, content))])
+        else:
+            parts = [{"type": "text", "text": "Summarize this report"}, inlined]
+            messages = [{"role": "user", "content": parts}]
+            answer = await client.post(CHAT, json={"model": "writer", "messages": messages})
+    content_of(answer)
+    shown = json.dumps(upstream.requests[0].body["messages"][-1], ensure_ascii=False)
+    assert "Summarize this report" in shown
+    assert text in shown.replace("\\\\", "\\").replace('\\"', '"')
+
+
+async def test_n5_its_forms_are_answered_and_remembered(hub: Serving, tmp_path: Path) -> None:
+    (tmp_path / "report.docx").write_bytes(docx())
+    (tmp_path / "data.xlsx").write_bytes(xlsx())
+    (tmp_path / "chart.png").write_bytes(PICTURES["png"])
+    report = json.loads(await pasted.shell(CURL_FILE, hub.root, folder=tmp_path))
+    assert "Summarize this report" in report["choices"][0]["message"]["content"]
+    own = CURL_FILES.replace("my-session", "n5")
+    compared = json.loads(await pasted.shell(own, hub.root, folder=tmp_path))
+    assert "Compare these files" in compared["choices"][0]["message"]["content"]
+    async with hub.http() as client:
+        assert "Compare these files" in content_of(await client.post(CHAT, json=asked(WHAT, session_id="n5")))
+
+
+async def test_n5_a_form_goes_to_the_model_with_its_pictures_and_may_be_streamed(
+    hub: Serving, key: str, upstream: Upstream
+) -> None:
+    fields = {"message": "Compare these files", "model": "writer", "stream": "true"}
+    files = [("files", (f"chart.{kind}", PICTURES[kind], f"image/{kind}")) for kind in ("png", "webp")]
+    async with hub.http(key) as client:
+        assert events((await client.post(CHAT, data=fields, files=files)).text)
+    shown = upstream.requests[0].body["messages"][-1]["content"]
+    assert [part for part in shown if part["type"] == "image_url"] == [picture("png"), picture("webp")]
+
+
+@pytest.mark.parametrize(("size", "count"), [(10, 1), (8, 3)], ids=["file", "body"])
+async def test_n5_what_is_too_large_is_a_413(hub: Serving, key: str, size: int, count: int) -> None:
+    files = [("files", ("large.txt", b" " * (size * 2**20 + 1)))] * count
+    async with hub.http(key) as client:
+        answer = await client.post(CHAT, data={"message": "Summarize this report"}, files=files)
+    assert answer.status_code == 413
+    assert ("large.txt" if count == 1 else "20 MB") in answer.json()["error"]["message"]
 
 
 async def test_n6_only_the_message_tool_posts_to_a_chat_and_it_delivers(

@@ -11,7 +11,7 @@ from hub.store import Connection
 from hub.store.tables import conversations, entries, sessions
 from tests.clients.serving import Serving
 from tests.compat import pasted
-from tests.compat.asking import ASSISTANT, asked, content_of, events, picture
+from tests.compat.asking import ASSISTANT, asked, content_of, events, inline, picture
 from tests.platforms.openai import Call, Upstream, call, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -104,12 +104,14 @@ async def test_r6_usage_is_real_and_a_stream_ends_with_a_finish_chunk(hub: Servi
     assert (last["usage"]["completion_tokens"], last["usage"]["prompt_tokens"]) == (4, 6)
 
 
-async def test_r6_text_and_images_pass(hub: Serving, key: str, upstream: Upstream) -> None:
-    parts = [{"type": "text", "text": "Describe this"}, picture()]
+async def test_r6_text_images_and_files_pass(hub: Serving, key: str, upstream: Upstream) -> None:
+    note = {"filename": "costs.txt", "file_data": inline("text/plain", b"tea costs 3.50")}
+    parts = [{"type": "text", "text": "Describe these"}, picture(), {"type": "file", "file": note}]
     async with hub.http(key) as client:
         content_of(await client.post(CHAT, json={"messages": [{"role": "user", "content": parts}]}))
     shown = upstream.requests[0].body["messages"][1]["content"]
-    assert shown == parts
+    assert [part for part in shown if part["type"] == "image_url"] == [picture()]
+    assert "tea costs 3.50" in "".join(part["text"] for part in shown if part["type"] == "text")
 
 
 async def test_r6_client_tools_pass(hub: Serving, key: str, upstream: Upstream) -> None:
