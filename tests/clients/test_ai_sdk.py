@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from tests.clients.lossy import lossy
 from tests.clients.nodejs import run
 from tests.clients.serving import TOO_LONG, Serving
 from tests.platforms.openai import Call, Upstream, call, fail, say
@@ -36,6 +39,23 @@ async def test_an_image_reaches_the_model(hub: Serving, key: str, upstream: Upst
     assert await run(SCRIPT, "image", hub.url, key) == "You said: What is this?"
     parts = upstream.requests[0].body["messages"][0]["content"]
     assert parts[1]["image_url"]["url"] == "data:image/png;base64,iVBORw0KGgo="
+
+
+async def test_texts_are_embedded(hub: Serving, key: str) -> None:
+    assert await run(SCRIPT, "embed", hub.url, key) == [True, False, 8, 3]
+
+
+async def test_under_an_idempotency_key_a_retry_does_not_double_a_turn(
+    hub: Serving, key: str, upstream: Upstream
+) -> None:
+    gate = asyncio.Event()
+    upstream.script(say("Once.", gate=gate), say("Twice."))
+    async with lossy(hub.root, upstream.wait_request) as (root, way):
+        asking = asyncio.create_task(run(SCRIPT, "retry", f"{root}/v1", key))
+        await way.again.wait()
+        gate.set()
+        assert await asking == "Once."
+    assert len(upstream.requests) == 1
 
 
 async def test_an_error_says_its_status_and_whether_to_try_again(hub: Serving, key: str, upstream: Upstream) -> None:

@@ -34,6 +34,10 @@ async def test_an_answer_in_a_schema_is_parsed(hub: Serving, key: str, upstream:
     assert await run(SCRIPT, "schema", hub.url, key) == {"city": "Oslo"}
 
 
+async def test_texts_are_embedded(hub: Serving, key: str) -> None:
+    assert await run(SCRIPT, "embed", hub.url, key) == [True, False, 8, 3]
+
+
 async def test_models_are_listed_and_found(hub: Serving, key: str) -> None:
     names = ["assistant", "writer", "drafter", "demo", "gpt", "embedder"]
     assert await run(SCRIPT, "models", hub.url, key) == [names, "bothub"]

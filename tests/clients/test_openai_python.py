@@ -123,6 +123,15 @@ async def test_an_answer_in_a_schema_is_parsed(client: AsyncOpenAI, upstream: Up
     assert upstream.requests[0].body["response_format"]["type"] == "json_schema"
 
 
+@pytest.mark.parametrize("options", [{}, {"encoding_format": "float"}, {"dimensions": 4}])
+async def test_texts_are_embedded(client: AsyncOpenAI, options: dict[str, Any]) -> None:
+    made = await client.embeddings.create(model="embedder", input=["tea", "coffee", "tea"], **options)
+    tea, coffee, again = (each.embedding for each in made.data)
+    assert tea == again != coffee
+    assert len(tea) == options.get("dimensions", 8)
+    assert made.usage.total_tokens == 3
+
+
 async def test_models_are_listed_and_found(client: AsyncOpenAI) -> None:
     names = [model.id async for model in client.models.list()]
     assert names == ["assistant", "writer", "drafter", "demo", "gpt", "embedder"]

@@ -53,6 +53,16 @@ await run({
     ];
     return (await generateText({ model: compatible("gpt"), messages: [{ role: "user", content }] })).text;
   },
+  async embed() {
+    const model = compatible.embeddingModel("embedder");
+    const { embeddings, usage } = await embedMany({ model, values: ["tea", "coffee", "tea"] });
+    const [tea, coffee, again] = embeddings.map((each) => each.join());
+    return [tea === again, tea === coffee, embeddings[0].length, usage.tokens];
+  },
+  async retry() {
+    const headers = { "Idempotency-Key": "retry" };
+    return (await generateText({ model: compatible("writer"), prompt: "hi", headers })).text;
+  },
   async errors() {
     const ask = (model, more) => failure(generateText({ model: compatible(model), prompt: "hi", ...more }));
     const unknown = await ask("nobody");

@@ -51,6 +51,11 @@ await run({
     });
     return answer.choices[0].message.parsed;
   },
+  async embed() {
+    const made = await client.embeddings.create({ model: "embedder", input: ["tea", "coffee", "tea"] });
+    const [tea, coffee, again] = made.data.map((each) => each.embedding.join());
+    return [tea === again, tea === coffee, made.data[0].embedding.length, made.usage.total_tokens];
+  },
   async models() {
     const names = [];
     for await (const model of client.models.list()) names.push(model.id);
