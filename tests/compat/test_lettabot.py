@@ -202,6 +202,77 @@ async def test_l9_each_chat_of_open_webui_is_its_own_session(hub: Serving, key: 
             assert content_of(await client.post(CHAT, json=asked(WHAT), headers=header)) == f"- I am {chat}\n- {WHAT}"
 
 
+async def test_l10_a_chat_is_answered_in_its_words(hub: Serving, key: str) -> None:
+    async with hub.http(key) as client:
+        first = await client.post("/api/v1/chat", json={"message": "hi"})
+        named = await client.post("/api/v1/chat", json={"message": WHAT, "agent": "lettabot", "session_id": "own"})
+        again = await client.post("/api/v1/chat", json={"message": WHAT})
+    assert first.json().items() >= {"success": True, "response": "You said: hi", "agentName": "assistant"}.items()
+    assert named.json().items() >= {"success": True, "response": f"- {WHAT}", "agentName": "lettabot"}.items()
+    assert again.json()["response"] == f"- hi\n- {WHAT}"
+
+
+async def test_l10_the_stream_of_a_chat_tells_what_the_agent_does(hub: Serving, key: str, upstream: Upstream) -> None:
+    tell = Call("message", '{"content": "hi", "channel": "discord", "chat_id": "1"}', id="c1")
+    upstream.script(Answer(reasoning=("Let me ", "think."), calls=(tell,)), say("All ", "told."))
+    async with hub.http(key) as client:
+        body = {"message": "Tell them.", "agent": "writer"}
+        answer = await client.post("/api/v1/chat", json=body, headers={"Accept": "text/event-stream"})
+        wrong = await client.post("/api/v1/chat", json={"agent": "writer"})
+    told = [json.loads(line[6:]) for line in answer.text.split("\n\n") if line.startswith("data: ")]
+    kinds = list(dict.fromkeys(event["type"] for event in told))
+    assert kinds == ["reasoning", "tool_call", "tool_result", "assistant", "result"]
+    assert "".join(event["content"] for event in told if event["type"] == "reasoning") == "Let me think."
+    [asked_for] = [event for event in told if event["type"] == "tool_call"]
+    assert (asked_for["id"], asked_for["name"]) == ("c1", "message")
+    [result] = [event for event in told if event["type"] == "tool_result"]
+    assert (result["id"], result["is_error"]) == ("c1", False)
+    assert "channel not enabled" in result["content"]
+    assert told[-1] == {"type": "result", "success": True, "response": "All told."}
+    assert (wrong.status_code, wrong.json()["success"]) == (400, False)
+
+
+async def test_l10_a_failure_is_an_event_too(hub: Serving, key: str, upstream: Upstream) -> None:
+    upstream.script(Answer(text=("Once ", "upon"), end="cut"))
+    async with hub.http(key) as client:
+        body = {"message": "Tell me.", "agent": "writer"}
+        answer = await client.post("/api/v1/chat", json=body, headers={"Accept": "text/event-stream"})
+    last = json.loads([line for line in answer.text.split("\n\n") if line.startswith("data: ")][-1][6:])
+    assert last["type"] == "error"
+    assert last["message"]
+
+
+async def test_l11_a_chat_for_later_can_be_polled(hub: Serving, key: str, upstream: Upstream) -> None:
+    gate = asyncio.Event()
+    upstream.script(say("Later.", gate=gate))
+    async with hub.http(key) as client:
+        queued = await client.post("/api/v1/chat/async", json={"message": "hi", "agent": "writer"})
+        told = queued.json()
+        await upstream.wait_request()
+        now = (await client.get(f"/api/v1/turns/{told['id']}")).json()
+        gate.set()
+        end = await client.get(f"/api/v1/turns/{told['id']}/events")
+        then = (await client.get(f"/api/v1/turns/{told['id']}")).json()
+    assert queued.status_code == 202
+    assert told == {"success": True, "status": "queued", "agentName": "writer", "id": told["id"]}
+    assert (now["status"], now["response"]) == ("running", None)
+    assert '"response":"Later."' in end.text
+    assert (then["status"], then["response"]) == ("completed", "Later.")
+
+
+async def test_l11_a_chat_for_later_can_be_cancelled(hub: Serving, key: str, upstream: Upstream) -> None:
+    upstream.script(Answer(end="silence"))
+    async with hub.http(key) as client:
+        told = (await client.post("/api/v1/chat/async", json={"message": "hi", "agent": "writer"})).json()
+        await upstream.wait_request()
+        await client.delete(f"/api/v1/turns/{told['id']}")
+        await upstream.wait_disconnect()
+        end = await client.get(f"/api/v1/turns/{told['id']}/events")
+        again = await client.delete(f"/api/v1/turns/{told['id']}")
+    assert '"type":"error"' in end.text
+    assert again.json()["status"] == "cancelled"
+
+
 async def test_l12_a_message_is_sent_and_its_platform_id_told(hub: Serving, key: str) -> None:
     async with hub.http(key) as client:
         for chat in ({"chatId": "lobby"}, {"chat_id": "lobby"}):

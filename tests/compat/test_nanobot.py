@@ -6,6 +6,7 @@ import asyncio
 import json
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -15,7 +16,7 @@ from openai import AsyncOpenAI
 from hub.config import ApiSettings
 from tests.agents.test_documents import docx, pdf, pptx, xlsx
 from tests.clients.lossy import lossy
-from tests.clients.serving import HI, TOO_LONG, Serving
+from tests.clients.serving import HI, TOO_LONG, Serving, behind
 from tests.compat import pasted
 from tests.compat.asking import CHAT, PICTURES, WHAT, asked, content_of, events, inline, picture
 from tests.e2e.here import running_hub
@@ -284,6 +285,25 @@ async def test_n10_turns_of_a_session_run_one_after_another(hub: Serving, key: s
     ]
 
 
+async def test_n10_waiting_counts_against_the_time_limit(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with Upstream() as upstream, running_hub(tmp_path, writer(upstream, turn_timeout="1s")) as here:
+        upstream.script(say("One.", gate=gate))
+        async with here.http() as client:
+            first = (await client.post("/api/v1/chat/async", json={"message": "first"})).json()
+            await upstream.wait_request()
+            second = await client.post(CHAT, json=asked("second"))
+            assert (second.status_code, second.json()["error"]["code"]) == (504, "timeout")
+            gate.set()
+            assert (await here.over(first["id"])).response == "One."
+        assert len(upstream.requests) == 1
+
+
+def writer(upstream: Upstream, **api: Any) -> dict[str, Any]:
+    """The settings of a hub of one agent."""
+    return {"api": api, "models": {"gpt": behind(upstream, "gpt-test")}, "agents": {"writer": {"model": "gpt"}}}
+
+
 async def test_n10_n14_a_full_queue_is_a_429_that_says_how_to_have_ones_own(
     hub: Serving, key: str, upstream: Upstream
 ) -> None:
@@ -334,15 +354,10 @@ async def test_n11_the_role_comes_first_and_the_usage_last(hub: Serving, key: st
 
 async def test_n11_comments_keep_a_silent_stream_alive(tmp_path: Path) -> None:
     gate = asyncio.Event()
-    async with Upstream() as upstream:
-        gpt = {"provider": "openai", "base_url": upstream.base_url, "model": "gpt-test"}
+    async with Upstream() as upstream, running_hub(tmp_path, writer(upstream), keep_alive=0.05) as here:
         upstream.script(say("At last.", gate=gate))
-        config = {"models": {"gpt": gpt}, "agents": {"writer": {"model": "gpt"}}}
-        async with (
-            running_hub(tmp_path, config, keep_alive=0.05) as here,
-            here.http() as client,
-            client.stream("POST", CHAT, json=asked("hi", stream=True)) as answer,
-        ):
+        asking = here.http()
+        async with asking as client, client.stream("POST", CHAT, json=asked("hi", stream=True)) as answer:
             lines = answer.aiter_lines()
             assert (await anext(lines)).startswith(":")
             gate.set()

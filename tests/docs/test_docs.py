@@ -1,8 +1,8 @@
 """What the documents say works is run; what they point at is there.
 
-Every `sh` and `python` block of a document is run, in one shell and in order, in the folder of a hub with the shipped
-settings; a `text` block behind it is what must come out, `…` is any text. Every `yaml` block is loaded on top of the
-shipped settings. A comment in front of a block says otherwise: `not run: WHY`, or `until Ctrl-C`.
+Every `sh`, `python` and `js` block of a document is run, in one shell and in order, in the folder of a hub with the
+shipped settings; a `text` block behind it is what must come out, `…` is any text. Every `yaml` block is loaded on top
+of the shipped settings. A comment in front of a block says otherwise: `not run: WHY`, or `until Ctrl-C`.
 
 What docs/channels/write-your-own.md shows is run by tests/channels/test_plugged_in.py.
 """
@@ -29,6 +29,7 @@ from channels import KINDS
 from channels import load as load_kind
 from hub.cli import notyet
 from hub.config import ApiSettings, BusSettings, load
+from tests.clients.nodejs import NODE
 from tests.e2e.hub import HubProcess
 
 ROOT = Path(__file__).parents[2]
@@ -86,13 +87,15 @@ def blocks(document: Path) -> Iterator[Block]:
 
 
 def runnable(document: Path) -> list[Block]:
-    return [b for b in blocks(document) if b.language in ("sh", "python") and b.runs]
+    return [b for b in blocks(document) if b.language in ("sh", "python", "js") and b.runs]
 
 
 def script(block: Block) -> str:
     """The block as a shell would be given it."""
     if block.language == "python":
         return f".venv/bin/python - <<'PYTHON'\n{block.text}PYTHON\n"
+    if block.language == "js":  # among the packages of tests/clients/node
+        return f"(cd .venv/node && {NODE} --input-type=module - <<'JS'\n{block.text}JS\n)\n"
     if block.hint == "until Ctrl-C":
         return f"timeout --signal=INT 3 bash <<'SHELL' || test $? = 124\n{block.text}SHELL\n"
     return block.text
@@ -112,7 +115,7 @@ async def test_what_can_be_pasted_works(document: Path, tmp_path: Path) -> None:
         shell = await asyncio.create_subprocess_exec(
             *("bash", "-c", whole.replace(HUB, hub.url)),
             cwd=tmp_path,
-            env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            env={"PATH": f"{sys.prefix}/bin:{os.environ['PATH']}", "HOME": os.environ.get("HOME", "")},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
