@@ -68,6 +68,7 @@ def config(store_url: str, upstream: Upstream) -> dict[str, Any]:
         "agents": {
             "assistant": {"model": "demo", "tools": ["memory"]},
             "writer": {"model": "gpt", "tools": ["memory"], "system_prompt": "Be kind."},
+            "clerk": {"model": "demo", "tools": ["memory"], "show_tools": True},
             "drafter": {"model": "gpt", "history": "client", "system_prompt": "Be brief.", "temperature": 0.5},
         },
     }

@@ -169,13 +169,14 @@ async def test_pictures_and_documents_reach_the_model(hub: Serving, client: Asyn
     assert image["image_url"]["url"] == f"data:image/png;base64,{PIXEL}"
 
 
-async def test_the_tools_of_the_hub_are_shown_where_asked_for(hub: Serving, client: AsyncOpenAI) -> None:
-    ask = 'call recall {"query": "tea"}'
-    plain = await client.responses.create(model="assistant", input=ask)
-    assert [item.type for item in plain.output] == ["message"]
-    shown = await client.responses.create(model="assistant", input=ask, extra_body={"bothub": {"tools": True}})
-    assert [item.type for item in shown.output] == ["function_call", "message"]
-    assert (await client.responses.retrieve(shown.id)).model_dump() == shown.model_dump()
+@pytest.mark.parametrize(("model", "shown"), [("assistant", False), ("clerk", True)])
+async def test_the_calls_of_the_hubs_tools_are_shown_where_asked_for(
+    client: AsyncOpenAI, model: str, shown: bool
+) -> None:
+    for wish, shows in (({}, shown), ({"bothub": {"tools": True}}, True), ({"bothub": {"tools": False}}, False)):
+        answer = await client.responses.create(model=model, input='call recall {"query": "tea"}', extra_body=wish)
+        assert [item.type for item in answer.output] == (["function_call", "message"] if shows else ["message"])
+        assert (await client.responses.retrieve(answer.id)).model_dump() == answer.model_dump()
 
 
 async def test_the_texts_of_the_steps_are_items(hub: Serving, client: AsyncOpenAI) -> None:

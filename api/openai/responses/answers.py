@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 from api.document import Stream
+from api.openai.parameters import OfTheHub
 from api.openai.responses.request import Conversation
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -72,6 +73,7 @@ class ResponseShown(TypedDict):
     truncation: Literal["auto", "disabled"]
     service_tier: str
     user: str | None
+    bothub: OfTheHub
 
 
 class ResponseEvent(TypedDict):

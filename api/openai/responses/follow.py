@@ -27,7 +27,7 @@ class Items:
     def __init__(self, answer: Answer, kept: Kept) -> None:
         self.said = ""
         self._answer = answer
-        self._shows_calls = bool(kept.asked.get("bothub", {}).get("tools"))
+        self._shows_calls = kept.asked["bothub"]["tools"]
 
     def take(self, happening: Happening) -> bytes:
         """Something that the turn did."""

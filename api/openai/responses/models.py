@@ -73,7 +73,7 @@ async def _question(target: Named, asked: ResponseRequest, body: dict[str, Any])
         key_id=key.id,
         conversation=asked.named,
         previous=previous,
-        asked=echo(asked, target.name),
+        asked=echo(asked, target),
         input=[one.item for one in given],
         created_at=current.hub().clock(),
     )

@@ -12,6 +12,7 @@ from werkzeug.datastructures import Headers
 from api.openai.parameters import Effort, JsonObject, Metadata, OfTheHub, PlainText, Schema, Tokens, agent_params
 from api.openai.request import Name, session_header
 from api.openai.tools import MOST, Allowed, Choice, FunctionTool, Tool, check_choice
+from api.ports import Named
 from api.wire import fit
 from hub.errors import RequestError
 
@@ -180,11 +181,12 @@ def turn_params(asked: ResponseRequest, body: Mapping[str, Any]) -> dict[str, An
     return agent_params(model_params(asked, body))
 
 
-def echo(asked: ResponseRequest, model: str) -> dict[str, Any]:
+def echo(asked: ResponseRequest, target: Named) -> dict[str, Any]:
     """What a response repeats of its request; null stands for the model's or agent's own choice."""
     build, conversation = msgspec.to_builtins, asked.named
+    wished = None if asked.bothub is None else asked.bothub.tools
     return {
-        "model": model,
+        "model": target.name,
         "instructions": asked.instructions,
         "background": bool(asked.background),
         "conversation": None if conversation is None else {"id": conversation},
@@ -205,7 +207,8 @@ def echo(asked: ResponseRequest, model: str) -> dict[str, Any]:
         "top_p": asked.top_p,
         "truncation": asked.truncation or "disabled",
         "user": asked.user,
-    } | ({} if asked.bothub is None else {"bothub": build(asked.bothub)})
+        "bothub": {"tools": target.show_tools if wished is None else wished},
+    }
 
 
 def _response_format(asked: ResponseRequest) -> dict[str, Any] | None:

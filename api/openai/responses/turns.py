@@ -86,7 +86,7 @@ async def _question(
         key_id=key.id,
         agent=target.name,
         previous=asked.previous,
-        asked=echo(asked, target.name),
+        asked=echo(asked, target),
         input=[one.item for one in given],
         created_at=current.hub().clock(),
     )
