@@ -38,6 +38,7 @@ ROUTES = (
     "api.openai.embeddings",
     "api.openai.responses.routes",
     "api.openai.files",
+    "api.openai.audio",
     "api.chat",
     "api.turns",
     "api.sessions",

@@ -22,6 +22,14 @@ _WORD = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"
 _TYPE = re.compile(f"{_WORD}/{_WORD}")
 _SAME = {"image/jpg": "image/jpeg", "audio/x-wav": "audio/wav", "audio/mp3": "audio/mpeg"}
 """Types as they are often written, and what they are called."""
+_SOUNDS = (
+    (b"ID3", "audio/mpeg"),
+    (b"OggS", "audio/ogg"),
+    (b"fLaC", "audio/flac"),
+    (b"\x1aE\xdf\xa3", "audio/webm"),
+    (b"\xff\xf1", "audio/aac"),
+    (b"\xff\xf9", "audio/aac"),
+)
 _BEGINS = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
 
@@ -71,6 +79,17 @@ def image_type(content: bytes) -> str | None:
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
     return next((kind for begins, kind in _BEGINS if content.startswith(begins)), None)
+
+
+def audio_type(content: bytes) -> str | None:
+    """WAV, MP3, AAC, Ogg, FLAC, MP4 or WebM, told by how the content begins; None for anything else."""
+    if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
+        return "audio/wav"
+    if content[4:8] == b"ftyp":
+        return "audio/mp4"
+    if len(content) > 1 and content[0] == 0xFF and content[1] & 0xE6 == 0xE2:
+        return "audio/mpeg"
+    return next((kind for begins, kind in _SOUNDS if content.startswith(begins)), None)
 
 
 def file_name(given: str | None, kind: str) -> str:

@@ -86,20 +86,30 @@ class Embeddings(Value, frozen=True, kw_only=True):
 
 
 class Recording(Value, frozen=True, kw_only=True):
-    """Speech in a file; `language` (ISO 639-1) and `prompt` (words to expect) help to understand it."""
+    """Speech in a file; `language` (ISO 639-1) and `prompt` (words to expect) help to understand it.
+
+    `detailed` asks for OpenAI's `verbose_json`, with the times of the `granularities` (`segment`, `word`).
+    """
 
     name: str
     media_type: str
     content: bytes
     language: str | None = None
     prompt: str | None = None
+    temperature: float | None = None
+    detailed: bool = False
+    granularities: tuple[str, ...] = ()
 
 
 class Transcript(Value, frozen=True, kw_only=True):
-    """What is said in a recording, and the tokens it took where the server counts them."""
+    """What is said in a recording, and the tokens it took where the server counts them.
+
+    `raw` is the upstream's own JSON, where the provider speaks OpenAI's protocol.
+    """
 
     text: str
     usage: Usage = Usage()
+    raw: msgspec.Raw | None = None
 
 
 class Model(Protocol):

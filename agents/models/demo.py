@@ -15,7 +15,7 @@ from uuid import uuid4
 import msgspec
 
 from agents.models.tokens import most
-from hub.errors import ModelUnavailable, RequestError
+from hub.errors import ModelRefused, ModelUnavailable, RequestError
 from hub.message import Address
 from hub.model import Chunk, Completion, Embeddable, Embeddings, Recording, ToolCall, Transcript, Usage
 
@@ -72,10 +72,11 @@ class Demo:
         )
 
     async def transcribe(self, recording: Recording) -> Transcript:
-        """What a recording says if its bytes are a text, else how long it is."""
-        try:
-            text = recording.content.decode()
-        except UnicodeDecodeError:
+        """What a recording says if its bytes are a text, else how long it is; it does not know times."""
+        if recording.detailed:
+            raise ModelRefused("The demo model does not know when something was said.", status=400)
+        text = recording.content.decode(errors="replace")
+        if not "".join(text.split()).isprintable() or "\ufffd" in text:
             text = f"a recording of {len(recording.content)} bytes"
         return Transcript(text=text, usage=Usage(completion=len(text.split())))
 

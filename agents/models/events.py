@@ -12,7 +12,7 @@ import msgspec
 from agents.models.tokens import estimate
 from hub import tokens
 from hub.errors import ModelError, ModelRefused, ModelUnavailable
-from hub.model import Chunk, Completion, Embeddable, Embeddings, ToolCall, Usage
+from hub.model import Chunk, Completion, Embeddable, Embeddings, ToolCall, Transcript, Usage
 
 _PASSING = (408, 409, 429)
 """Of the 4xx, those that another try may mend."""
@@ -239,6 +239,30 @@ def embeddings(data: bytes, model: str, texts: Sequence[Embeddable]) -> Embeddin
     vectors = sorted(answer.data, key=lambda each: each.index)
     usage = (answer.usage and _counted(answer.usage)) or Usage(prompt=tokens.of_inputs(texts), estimated=True)
     return Embeddings(vectors=tuple(each.embedding for each in vectors), usage=usage)
+
+
+class _Heard(_Wire):
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class _Transcript(_Wire):
+    text: str
+    usage: _Heard | None = None
+
+
+_TRANSCRIPT = msgspec.json.Decoder(_Transcript)
+
+
+def transcript(data: bytes, model: str) -> Transcript:
+    """What was said; some servers count seconds instead of tokens, and some nothing."""
+    try:
+        answer = _TRANSCRIPT.decode(data)
+    except msgspec.DecodeError as error:
+        raise ModelUnavailable(f"The model '{model}' sent something that is no transcript ({error}).") from error
+    used = answer.usage or _Heard()
+    usage = Usage(prompt=used.input_tokens, completion=used.output_tokens)
+    return Transcript(text=answer.text, usage=usage, raw=msgspec.Raw(data))
 
 
 class _Calls:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from agents.models.events import Reader, embeddings, refusal, whole
+from agents.models.events import Reader, embeddings, refusal, transcript, whole
 from agents.models.patience import Patience
 from agents.models.tokens import most
 from agents.models.upstream import Timeouts, Upstream
 from hub.errors import ModelError, ModelUnavailable
-from hub.model import Chunk, Completion, Embeddable, Embeddings, Recording, Transcript, Usage
+from hub.model import Chunk, Completion, Embeddable, Embeddings, Recording, Transcript
 
 if TYPE_CHECKING:  # the SDK is imported when a model is loaded or first asked: it costs half a second and 50 MB
     import httpx2
@@ -127,17 +127,20 @@ class OpenAI(Upstream):
             return embeddings(await self._read("/embeddings", body), self.model, texts)
 
     async def _transcript(self, recording: Recording) -> Transcript:
-        hints = {"language": recording.language, "prompt": recording.prompt}
+        hints = {
+            "language": recording.language,
+            "prompt": recording.prompt,
+            "temperature": None if recording.temperature is None else f"{recording.temperature:g}",
+            "response_format": "verbose_json" if recording.detailed else None,
+            "timestamp_granularities": list(recording.granularities),
+        }
         async with asyncio.timeout(self.timeouts.whole):
-            said = await (await self._connection()).audio.transcriptions.create(
+            said = await (await self._connection()).audio.transcriptions.with_raw_response.create(
                 model=self.model,
                 file=(_audio_name(recording), recording.content, recording.media_type),
                 extra_body={name: hint for name, hint in hints.items() if hint},
             )
-        used = said.usage
-        if used is None or used.type != "tokens":
-            return Transcript(text=said.text)
-        return Transcript(text=said.text, usage=Usage(prompt=used.input_tokens, completion=used.output_tokens))
+        return transcript(said.http_response.content, self.model)
 
     async def _begin(self, request: Completion) -> _Answer:
         """An answer of which the first token is there."""

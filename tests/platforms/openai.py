@@ -352,6 +352,8 @@ class Upstream:
 
     async def _transcription(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
         """A text that is sent as audio is what it says; without a script, else the script's text."""
+        if self.hold:
+            await self._admitted(request)
         step = self._steps.popleft() if self._steps else say(request.body["file"]["content"].decode(errors="replace"))
         if callable(step):
             step = step(request)
@@ -359,6 +361,9 @@ class Upstream:
             return _failure(step)
         said = step if isinstance(step, str) else "".join(step.text)
         usage = {"type": "tokens", "input_tokens": 7, "output_tokens": len(said.split()), "total_tokens": 7}
+        if request.body.get("response_format") == "verbose_json":
+            segment = {"id": 0, "start": 0.0, "end": 1.5, "text": said}
+            return _json({"task": "transcribe", "duration": 1.5, "language": "en", "text": said, "segments": [segment]})
         return _json({"text": said, "usage": usage})
 
     async def _models(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:

@@ -235,7 +235,12 @@ class TestOtherAbilities:
         assert await Demo().embed([[1, 2]]) == await Demo().embed(["1 2"])
 
     @pytest.mark.parametrize(
-        ("content", "text"), [(b"count to 3", "count to 3"), (b"OggS\xff\xfe", "a recording of 6 bytes")]
+        ("content", "text"),
+        [
+            (b"count to 3", "count to 3"),
+            (b"OggS\xff\xfe", "a recording of 6 bytes"),
+            (b"OggS\0", "a recording of 5 bytes"),
+        ],
     )
     async def test_a_recording_of_text_says_the_text(self, content: bytes, text: str) -> None:
         said = await Demo().transcribe(Recording(name="voice.ogg", media_type="audio/ogg", content=content))

@@ -14,7 +14,7 @@ import pytest
 from agents.models.openai import OpenAI
 from agents.models.upstream import Timeouts
 from hub.errors import ModelRefused, ModelUnavailable
-from hub.model import Completion, Model, Recording, Transcript, Usage
+from hub.model import Completion, Model, Recording, Usage
 from tests.agents.models.given import KEY, NEVER, Naps, error_of
 from tests.contracts.model import TOOLS, WORDS, ModelLaws, answer, ask, text_of
 from tests.platforms import openai as platform
@@ -391,7 +391,8 @@ class TestTranscripts:
     async def test_a_recording_is_written_down(self, upstream: Upstream, model: OpenAI, naps: Naps) -> None:
         upstream.script(fail(503), "good morning")
         said = Recording(name="voice.ogg", media_type="audio/ogg", content=b"\0OggS", language="en", prompt="bothub")
-        assert await model.transcribe(said) == Transcript(text="good morning", usage=Usage(prompt=7, completion=2))
+        heard = await model.transcribe(said)
+        assert (heard.text, heard.usage) == ("good morning", Usage(prompt=7, completion=2))
         assert upstream.requests[1].body == {
             "model": "gpt-test",
             "file": {"name": "voice.ogg", "type": "audio/ogg", "content": b"\0OggS"},
@@ -415,6 +416,20 @@ class TestTranscripts:
     ) -> None:
         await model.transcribe(Recording(name=name, media_type=media_type, content=b"hi"))
         assert upstream.requests[0].body["file"]["name"] == sent
+
+    async def test_what_more_is_asked_is_handed_on(self, upstream: Upstream, model: OpenAI) -> None:
+        said = Recording(
+            name="a", media_type="audio/wav", content=b"hi", temperature=0.2, detailed=True, granularities=("word",)
+        )
+        heard = await model.transcribe(said)
+        body = upstream.requests[0].body
+        assert (body["temperature"], body["response_format"], body["timestamp_granularities[]"]) == (
+            "0.2",
+            "verbose_json",
+            "word",
+        )
+        assert heard.raw is not None
+        assert msgspec.json.decode(heard.raw)["segments"][0]["end"] == 1.5
 
     async def test_a_server_that_cannot_is_a_refusal(self, upstream: Upstream, model: OpenAI) -> None:
         upstream.script(fail(404, "no such model"))
