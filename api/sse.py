@@ -12,6 +12,8 @@ from quart import Response
 T = TypeVar("T")
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment: says nothing, and keeps proxies from closing the connection."""
+AHEAD = 256
+"""Items that are read before somebody takes them: a client that reads slowly is not read ahead of without end."""
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
 _encode = msgspec.json.Encoder().encode
@@ -35,7 +37,7 @@ def event(value: Any, name: str | None = None) -> bytes:
 async def batches(source: AsyncIterator[T], silence: float) -> AsyncGenerator[list[T], None]:
     """What the source gives, as soon as there is any; an empty list after every `silence` seconds without.
 
-    The source is read ahead, so waiting for it can stop without disturbing it; closing this stops it.
+    The source is read ahead, but not far, so waiting for it can stop without disturbing it; closing this stops it.
     """
     ahead = _Ahead(source, silence)
     try:
@@ -53,6 +55,7 @@ class _Ahead(Generic[T]):
         self._silence = silence
         self._waiting: list[T] = []
         self._news = asyncio.Event()
+        self._room = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
         self._timer = self._loop.call_later(silence, self._beat)
@@ -66,6 +69,7 @@ class _Ahead(Generic[T]):
         if self._waiting:
             self._last = self._loop.time()
             batch, self._waiting = self._waiting, []
+            self._room.set()
             return batch
         if self._reader.done():
             return self._reader.result()
@@ -85,6 +89,9 @@ class _Ahead(Generic[T]):
             async for item in self._source:
                 self._waiting.append(item)
                 self._news.set()
+                if len(self._waiting) >= AHEAD:
+                    self._room.clear()
+                    await self._room.wait()
         finally:
             self._news.set()
 

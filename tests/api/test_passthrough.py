@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -171,6 +173,33 @@ async def test_N9_an_upstream_error_has_its_status(facade: Facade) -> None:
                 answer = await client.post(CHAT, json=body(model="gpt", stream=streamed))
             assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
             assert answer.headers.get("Retry-After") == ("7" if status == 429 else None)
+
+
+class Long(Sequence[Chunk]):
+    """Very many chunks, and how many of them were taken."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def __len__(self) -> int:
+        return 20_000
+
+    def __getitem__(self, index: Any) -> Any:
+        if index >= len(self):
+            raise IndexError
+        self.taken = index + 1
+        return Chunk(text="x" * 10_000)
+
+
+async def test_a_model_is_not_read_far_ahead_of_a_client_that_does_not_read(facade: Facade) -> None:
+    long = Long()
+    facade.fake.models.chunks = long
+    reader, writer = await facade.raw(json.dumps(body(model="gpt", stream=True)).encode())
+    await reader.readuntil(b"xxx")
+    assert await stream(facade, model="assistant")
+    assert 0 < long.taken < len(long) / 4  # what fits into the sockets, and sse.AHEAD
+    writer.transport.abort()
+    await facade.fake.models.closed.wait()
 
 
 async def test_N9_a_model_that_fails_in_a_stream_ends_it_with_the_error(facade: Facade) -> None:

@@ -32,6 +32,24 @@ async def test_everything_comes_in_order_and_together_when_it_came_together() ->
     assert [batch async for batch in batches] == [["c"]]
 
 
+async def test_a_source_is_not_read_ahead_of_without_end() -> None:
+    given: list[int] = []
+
+    async def endless() -> AsyncIterator[int]:
+        for number in range(10 * sse.AHEAD):
+            given.append(number)
+            yield number
+
+    batches = sse.batches(endless(), 60)
+    got = await anext(batches)
+    assert got == given == list(range(sse.AHEAD))
+    for _ in range(9):
+        got += await anext(batches)
+        assert got == given
+    assert [batch async for batch in batches] == []
+    assert got == list(range(10 * sse.AHEAD))
+
+
 async def test_nothing_gives_nothing() -> None:
     assert [batch async for batch in sse.batches(said(), 60)] == []
 
