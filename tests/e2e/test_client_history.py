@@ -204,3 +204,15 @@ async def test_a_key_without_the_scope_posts_nothing(hub: Here, upstream: Upstre
     assert got.text == "I could not."
     assert "may not post to web:lobby" in upstream.requests[1].body["messages"][-1]["content"]
     assert await lobby(hub) == []
+
+
+async def test_L9_a_task_of_open_webui_gets_no_tools_of_the_agent(hub: Here, upstream: Upstream) -> None:
+    async with hub.openai() as client:
+        headers = {"X-OpenWebUI-Task": "title_generation"}
+        await client.chat.completions.create(model="assistant", messages=HISTORY, extra_headers=headers)
+        await client.chat.completions.create(model="drafter", messages=HISTORY)
+    task, asked = (request.body for request in upstream.requests)
+    assert task["messages"] == asked["messages"]
+    assert "tools" not in task
+    assert "tool_choice" not in task
+    assert [tool["function"]["name"] for tool in asked["tools"]] == ["message"]
