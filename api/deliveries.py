@@ -10,12 +10,13 @@ from quart import Blueprint, Response
 from api import current, posting
 from api.auth import require
 from api.document import document
+from api.openai.parts import read as content
 from api.repeats import once
 from api.wire import answer, read
 from hub.accounts.keys import Key
 from hub.deliveries import DeliveryRecord
-from hub.errors import Forbidden, NotFound, RequestError, TooLarge
-from hub.message import Address, Author, Delivery, Part, Text
+from hub.errors import Forbidden, NotFound, RequestError
+from hub.message import Address, Author, Delivery, Part
 
 routes = Blueprint("deliveries", __name__)
 EXPIRES_SECONDS = 24 * 3600.0
@@ -28,21 +29,17 @@ OPEN = ("waiting", "sending")
 NOTE = {"channel": "web", "chat_id": "lobby", "text": "The build is done."}
 
 
-class NewPart(msgspec.Struct, forbid_unknown_fields=False):
-    """A part of a delivery; only text can be posted by now."""
-
-    type: str = ""
-    text: str | None = None
-
-
 class NewDelivery(msgspec.Struct):
-    """The body of POST /v1/deliveries; `wait` in seconds, `expires_at` a Unix time."""
+    """The body of POST /v1/deliveries; `wait` in seconds, `expires_at` a Unix time.
+
+    `parts` are content parts as in chat completions: `text`, `image_url`, `file` and the like.
+    """
 
     channel: str | None = None
     chat_id: str | int | None = None
     thread_id: str | int | None = None
     text: str | None = None
-    parts: list[NewPart] | None = None
+    parts: list[dict[str, Any]] | None = None
     wait: bool | float = False
     expires_at: float | None = None
 
@@ -80,13 +77,14 @@ async def create() -> Response:
     """Put a message on its way: 200 when its end was seen within `wait`, else 202."""
     new = await read(NewDelivery)
     to = posting.address(new.channel, new.chat_id, new.thread_id)
-    said, wait, expires_at = _parts(new), _wait(new.wait), _expires_at(new.expires_at)
+    wait, expires_at = _wait(new.wait), _expires_at(new.expires_at)
+    check(current.key(), to)
+    said = await _parts(new)
 
     async def act(id: str) -> tuple[int, Any]:
         record = await post(f"dlv_{id}", to, said, wait, expires_at)
         return 202 if record.status in OPEN else 200, shown(record)
 
-    check(current.key(), to)
     return await once(new, act)
 
 
@@ -160,24 +158,12 @@ def _made_by(key: Key, record: DeliveryRecord) -> bool:
     return author.kind == "api" and author.id == str(key.id)
 
 
-def _parts(new: NewDelivery) -> tuple[Part, ...]:
+async def _parts(new: NewDelivery) -> tuple[Part, ...]:
     if new.parts is None:
         return posting.parts(posting.text(new.text))
     if new.text is not None:
         raise RequestError("Send text or parts, not both.", param="parts", code="invalid_value")
-    if not new.parts:
-        raise posting.missing("parts")
-    texts = [Text(text=_text(part, f"parts[{n}]")) for n, part in enumerate(new.parts)]
-    if sum(len(part.text) for part in texts) > posting.LONGEST_TEXT:
-        raise TooLarge(f"parts are over the limit of {posting.LONGEST_TEXT} characters.", param="parts")
-    return tuple(texts)
-
-
-def _text(part: NewPart, param: str) -> str:
-    if part.type != "text":
-        problem = f"{param}.type: only 'text' can be posted, not '{part.type}'."
-        raise RequestError(problem, param=f"{param}.type", code="unsupported_value")
-    return posting.text(part.text, f"{param}.text")
+    return await posting.said(content(new.parts, "parts"), "parts")
 
 
 def _wait(wait: bool | float) -> float:

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-import unicodedata
-from typing import Annotated, Any, Literal, TypedDict, cast
-from urllib.parse import quote
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 from msgspec import Meta
 from quart import Blueprint, Response, request
-from werkzeug.http import dump_options_header
 
-from api import current, posting
+from api import current, posting, uploads
 from api.auth import require
 from api.deliveries import OPEN, WAIT, check, post
-from api.document import Content, document
+from api.document import Content, FileField, document
+from api.downloads import FILE_HEADERS, disposition
 from api.errors import FlatError
+from api.openai.parts import Piece, attached
+from api.openai.parts import file as one_file
+from api.openai.parts import read as content
 from api.repeats import once
+from api.uploads import Upload
 from api.wire import answer, fit, query, read
 from hub.deliveries import DeliveryRecord
 from hub.errors import NotFound, RequestError
-from hub.inline import file_name, media_type
+from hub.inline import ANY, media_type
+from hub.message import File, Part
 from hub.rooms import Post, StoredRooms
 
 routes = Blueprint("messages", __name__)
+Kind = Literal["image", "audio", "video", "file"]
 LIMIT = 50
 MOST = 200
 DIGITS = 18
 """A cursor is a number that a database can hold."""
-PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-"""What a browser may show; SVG is none of them, because it can hold scripts."""
-FILE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cache-Control": "private, max-age=86400, immutable",
-}
+
+
+class InlineFile(msgspec.Struct):
+    """A file inline, or one that was uploaded to /v1/files."""
+
+    filename: str | None = None
+    file_data: str | None = None
+    file_id: str | None = None
 
 
 class NewMessage(msgspec.Struct):
@@ -46,8 +52,23 @@ class NewMessage(msgspec.Struct):
     thread_id: str | int | None = None
     threadId: str | int | None = None  # noqa: N815
     text: str | None = None
-    file: Any = None
-    kind: Any = None
+    file: str | InlineFile | None = None
+    """Inline: a `data:` URL, or a name and one."""
+    kind: Kind | None = None
+    """How the file shall be taken; `file` is one to save, whatever it is."""
+
+
+class MessageForm(msgspec.Struct):
+    """The same as a form."""
+
+    channel: str | None = None
+    chat_id: str | None = None
+    chatId: str | None = None  # noqa: N815
+    thread_id: str | None = None
+    threadId: str | None = None  # noqa: N815
+    text: str | None = None
+    file: FileField | None = None
+    kind: Kind | None = None
 
 
 NOTE = {"channel": "web", "chatId": "lobby", "text": "The build is done."}
@@ -137,23 +158,23 @@ class Since(msgspec.Struct):
     {200: Posted, 202: Waiting, 502: NotPosted},
     body=NewMessage,
     example=NOTE,
-    form=NewMessage,
+    form=MessageForm,
     errors=(429,),
     once=True,
 )
 async def create() -> Response:
     """Post to a chat and wait 10 s for the end: 200 delivered, 202 still waiting, 502 not delivered."""
-    new = await _read()
+    new, files = await _read()
     to = posting.address(
         new.channel, new.chatId if new.chat_id is None else new.chat_id, new.thread_id or new.threadId, chat="chatId"
     )
-    said = posting.parts(posting.text(new.text))
     check(current.key(), to)
+    said = await _said(new, files)
 
     async def act(id: str) -> tuple[int, Any]:
         return _outcome(await post(f"dlv_{id}", to, said, WAIT))
 
-    return await once(new, act)
+    return await once([to, said], act)
 
 
 @routes.get("/api/v1/messages")
@@ -183,15 +204,6 @@ async def file(id: int, index: int) -> Response:
     kind = media_type(found.media_type)
     headers = FILE_HEADERS | {"Content-Disposition": disposition(found.name, kind)}
     return Response(await hub.files.read(found), 200, headers, content_type=kind)
-
-
-def disposition(name: str, kind: str) -> str:
-    """How a browser shall take a file: save it, but for pictures, sound and films; under a name that is safe."""
-    name = file_name(name, kind)
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    shows = kind in PICTURES or kind.startswith(("audio/", "video/"))
-    names = {"filename": plain, "filename*": f"UTF-8''{quote(name, safe='')}"}
-    return dump_options_header("inline" if shows else "attachment", names)
 
 
 def cursor(value: str | None, param: str) -> int:
@@ -227,19 +239,39 @@ def shown(post: Post) -> RoomMessage:
     }
 
 
-async def _read() -> NewMessage:
-    """The body, JSON or a form; raises RequestError for what cannot be posted by now."""
-    if (request.mimetype or "").startswith("multipart/"):
-        form: Any = await cast(Any, request).form  # Quart does not say what a form holds
-        new = fit(form.to_dict(), NewMessage)
-        has_file = bool(await request.files)
-    else:
-        new, has_file = await read(NewMessage), False
-    for param, there in (("file", has_file or new.file is not None), ("kind", new.kind is not None)):
-        if there:
-            problem = f"{param} is not supported by this version: only text can be posted."
-            raise RequestError(problem, param=param, code="unsupported_parameter")
-    return new
+async def _read() -> tuple[NewMessage, Sequence[Upload]]:
+    """The body, JSON or a form with files."""
+    if request.mimetype != "multipart/form-data":
+        return await read(NewMessage), ()
+    fields, files = await uploads.form()
+    return fit(fields, NewMessage), files
+
+
+async def _said(new: NewMessage, files: Sequence[Upload]) -> tuple[Part, ...]:
+    """What is posted, its files stored; raises RequestError that names what is wrong, TooLarge."""
+    pieces = [*content(new.text or "", "text"), *_inline(new.file), *attached(files)]
+    parts = await posting.said(pieces)
+    return tuple(_as(new.kind, part) if isinstance(part, File) and new.kind else part for part in parts)
+
+
+def _inline(file: str | InlineFile | None) -> list[Piece]:
+    match file:
+        case None:
+            return []
+        case str():
+            return [Piece({}, "file", uploads.inline(file, None, "file"))]
+        case InlineFile():
+            return [Piece({}, "file", one_file(msgspec.structs.asdict(file), "file"))]
+
+
+def _as(kind: Kind, file: File) -> File:
+    """The file as it shall be taken; raises RequestError where it is something else."""
+    if kind == "file":
+        return msgspec.structs.replace(file, media_type=ANY)
+    if not file.media_type.startswith(f"{kind}/"):
+        problem = f"kind: '{file.name}' is {file.media_type}, not of the kind '{kind}'."
+        raise RequestError(problem, param="kind", code="invalid_value")
+    return file
 
 
 def _outcome(record: DeliveryRecord) -> tuple[int, dict[str, Any]]:

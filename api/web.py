@@ -19,7 +19,7 @@ from api import current, posting, sse
 from api.auth import require
 from api.document import FileField, Stream, document
 from api.messages import RoomMessage, cursor, shown
-from api.openai.parts import attached, read, stored
+from api.openai.parts import attached, read
 from api.ports import Hub
 from api.repeats import once
 from api.uploads import Upload, form
@@ -160,12 +160,7 @@ async def _read() -> tuple[NewSaying, Sequence[Upload]]:
 async def _said(new: NewSaying, files: Sequence[Upload]) -> tuple[Part, ...]:
     """What was said, its files stored; raises RequestError that names what is wrong, TooLarge."""
     pieces = [*read(new.text or "", "text"), *read(new.parts or [], "parts"), *attached(files)]
-    for piece in pieces:
-        if isinstance(piece.found, str):
-            posting.text(piece.found, piece.where)
-    if not pieces:
-        raise posting.missing("text")
-    return await stored(pieces)
+    return await posting.said(pieces)
 
 
 async def _pressed(room: Address, new: NewSaying, files: Sequence[Upload]) -> Post:

@@ -17,7 +17,7 @@ from hub.memory import Entry
 from hub.message import API, Address, Value, agent_inbox
 from hub.signals import POLL
 from hub.store import search
-from hub.store.tables import conversations, entries, lanes, messages, sessions
+from hub.store.tables import conversations, entries, lanes, messages, responses, sessions
 from hub.traces import MESSAGES, PAGE, silence
 
 STOP_WAIT = 15.0
@@ -156,7 +156,7 @@ def _drop(connection: Connection, session: int) -> int:
         ids = [row.id for row in rows]
         search.forget(connection, ids)
         connection.execute(delete(entries).where(entries.c.id.in_(ids)))
-        silence(connection, sorted({row.turn for row in rows}))
+        _silence(connection, sorted({row.turn for row in rows}))
     return len(rows)
 
 
@@ -165,8 +165,14 @@ def _blank(connection: Connection, lane: int, after: int, tail: int, now: float)
     some = select(messages).where(messages.c.lane_id == lane, messages.c.seq > after, messages.c.seq <= tail)
     rows = connection.execute(some.order_by(messages.c.seq).limit(PAGE)).all()
     MESSAGES.erase(connection, rows, now)
-    silence(connection, [row.mid for row in rows])
+    _silence(connection, [row.mid for row in rows])
     return rows[-1].seq if len(rows) == PAGE else tail
+
+
+def _silence(connection: Connection, ids: Sequence[str]) -> None:
+    """A unit: take the words out of some turns, and the responses away that they were."""
+    silence(connection, ids)
+    connection.execute(delete(responses).where(responses.c.id.in_(ids)))
 
 
 def _remove(connection: Connection, session: int) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from quart import Blueprint, Response
 
-from api import current, messages, uploads
+from api import current, downloads, uploads
 from api.auth import require
 from api.document import Content, FileField, document
 from api.repeats import once
@@ -23,7 +23,7 @@ HOUR = 3600
 LONGEST = 30 * 24 * HOUR
 """Seconds that a file may ask to be kept; without asking it stays until it is deleted."""
 LIMIT = 10_000
-HEADERS = messages.FILE_HEADERS | {"Cache-Control": "private, no-store"}
+HEADERS = downloads.FILE_HEADERS | {"Cache-Control": "private, no-store"}
 Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 Cursor = Annotated[str, Meta(pattern="^file-[0-9a-f]{24}$")]
 Seconds = Annotated[int, Meta(ge=HOUR, le=LONGEST)]
@@ -135,7 +135,7 @@ async def content(id: str) -> Response:
     """What is in a file."""
     found = await _mine(id)
     kind = found.file.media_type
-    headers = HEADERS | {"Content-Disposition": messages.disposition(found.file.name, kind)}
+    headers = HEADERS | {"Content-Disposition": downloads.disposition(found.file.name, kind)}
     return Response(await current.hub().uploads.read(found), 200, headers, content_type=kind)
 
 

@@ -1,6 +1,7 @@
 """/api/v1/messages: posts in LettaBot's words, and what was said in a room."""
 
 from collections.abc import AsyncIterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ WRONG: list[tuple[dict[str, Any], int, str, str]] = [
     ({"chatId": None}, 400, "missing_parameter", "chatId"),
     ({"text": None}, 400, "missing_parameter", "text"),
     ({"text": "x" * 100_001}, 413, "too_large", "text"),
-    ({"file": "data:,"}, 400, "unsupported_parameter", "file"),
-    ({"kind": "image"}, 400, "unsupported_parameter", "kind"),
+    ({"file": "no URL"}, 400, "invalid_value", "That"),
+    ({"file": {"filename": "a.txt"}}, 400, "missing_parameter", "Missing"),
+    ({"kind": "smell"}, 400, "invalid_value", "Invalid"),
+    ({"kind": "image", "file": "data:text/plain,hi"}, 400, "invalid_value", "kind"),
 ]
 
 
@@ -97,10 +100,13 @@ async def test_a_form_is_read_like_json(facade: Asking) -> None:
     client: Any = facade.app.test_client()
     sent = await client.post(PATH, form=TO, files={}, headers=await facade.key("deliver"))
     assert sent.status_code == 202
-    file = FileStorage(filename="a.txt")
-    refused = await client.post(PATH, form=TO, files={"file": file}, headers=await facade.key("deliver"))
-    assert (refused.status_code, (await refused.get_json())["code"]) == (400, "unsupported_parameter")
-    assert len(facade.fake.posts.deliveries) == 1
+    file = FileStorage(BytesIO(b"one"), filename="a.txt", content_type="text/plain")
+    sent = await client.post(PATH, form=TO, files={"file": file}, headers=await facade.key("deliver"))
+    assert sent.status_code == 202
+    text, kept = facade.fake.posts.deliveries[1][0].parts
+    assert isinstance(kept, File)
+    assert (text, kept.name, kept.media_type) == (Text(text=TO["text"]), "a.txt", "text/plain")
+    assert await facade.fake.files.read(kept) == b"one"
 
 
 async def test_a_repeated_post_is_sent_once(facade: Asking) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api import messages, uploads
+from api import downloads, uploads
 from hub.channel import Sending
 from hub.errors import StoreUnavailable
 from hub.message import Address, Author, Button, File, Message, Text
@@ -302,4 +302,4 @@ class TestPresses:
 
 
 def test_a_disposition_always_has_a_name() -> None:
-    assert messages.disposition("日本.png", "image/png").startswith("inline; filename=.png;")
+    assert downloads.disposition("日本.png", "image/png").startswith("inline; filename=.png;")

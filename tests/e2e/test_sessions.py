@@ -155,6 +155,16 @@ async def test_a_session_is_erased_with_its_words(hub: Here, upstream: Upstream)
     assert await hub.engine.bus.residue(0.0) == 0
 
 
+async def test_the_responses_of_a_session_go_with_it(hub: Here) -> None:
+    async with hub.http() as client:
+        sent = {"model": "bot", "input": "the secret teapot"}
+        response = (await client.post("/v1/responses", json=sent, headers={"Session-Id": "s"})).json()
+        assert (await client.get(f"/v1/responses/{response['id']}")).status_code == 200
+        for one in (await get(hub))["data"]:
+            await send(hub, "DELETE", f"/{one['id']}")
+        assert (await client.get(f"/v1/responses/{response['id']}")).status_code == 404
+
+
 async def test_the_newest_session_of_all_is_erased_too(hub: Here) -> None:
     await say_to(hub, "hi")
     one = (await session(hub))["id"]
