@@ -19,7 +19,7 @@ async def test_an_agent_answers_and_remembers(hub: Serving, key: str) -> None:
     assert await run(SCRIPT, "text", hub.url, key) == ["1 2 3", "stop", 3, "- count to 3\n- what did I say"]
 
 
-@pytest.mark.parametrize("provider", ["stream", "openai"])
+@pytest.mark.parametrize("provider", ["stream", "openai", "responses"])
 async def test_a_stream_is_read_to_its_usage(hub: Serving, key: str, provider: str) -> None:
     assert await run(SCRIPT, provider, hub.url, key) == ["1 2 3", "stop", 3]
 

@@ -89,6 +89,13 @@ async def test_an_answer_in_a_schema_is_parsed(chain: Chain, upstream: Upstream)
     assert upstream.requests[0].body["response_format"]["type"] == "json_schema"
 
 
+async def test_the_responses_api_is_used_as_well(chain: Chain) -> None:
+    model = chain.chat("assistant", use_responses_api=True)
+    first = await model.ainvoke("count to 3")
+    second = await model.ainvoke("what did I say", previous_response_id=first.response_metadata["id"])
+    assert (first.text, second.text) == ("1 2 3", "- count to 3\n- what did I say")
+
+
 async def test_texts_are_embedded(chain: Chain) -> None:
     tea, coffee, again = await chain.embeddings("embedder").aembed_documents(["tea", "coffee", "tea"])
     assert tea == again != coffee

@@ -34,6 +34,16 @@ async def test_an_answer_in_a_schema_is_parsed(hub: Serving, key: str, upstream:
     assert await run(SCRIPT, "schema", hub.url, key) == {"city": "Oslo"}
 
 
+async def test_a_file_is_uploaded_used_and_deleted(hub: Serving, key: str, upstream: Upstream) -> None:
+    assert await run(SCRIPT, "files", hub.url, key) == ["note.txt", "tea costs 3.50", True]
+    assert "tea costs 3.50" in str(upstream.requests[0].body["messages"])
+
+
+async def test_a_response_is_continued_and_streamed(hub: Serving, key: str) -> None:
+    said = "- count to 3\n- what did I say"
+    assert await run(SCRIPT, "responses", hub.url, key) == ["1 2 3", said, said]
+
+
 async def test_texts_are_embedded(hub: Serving, key: str) -> None:
     assert await run(SCRIPT, "embed", hub.url, key) == [True, False, 8, 3]
 

@@ -123,6 +123,62 @@ async def test_an_answer_in_a_schema_is_parsed(client: AsyncOpenAI, upstream: Up
     assert upstream.requests[0].body["response_format"]["type"] == "json_schema"
 
 
+async def test_a_file_is_uploaded_used_and_deleted(client: AsyncOpenAI, upstream: Upstream) -> None:
+    made = await client.files.create(file=("note.txt", b"tea costs 3.50"), purpose="user_data")
+    assert (await client.files.content(made.id)).content == b"tea costs 3.50"
+    assert [each.id async for each in client.files.list()] == [made.id]
+    part: Any = {"type": "file", "file": {"file_id": made.id}}
+    await client.chat.completions.create(model="gpt", messages=[{"role": "user", "content": [part]}])
+    assert "tea costs 3.50" in str(upstream.requests[0].body["messages"])
+    assert (await client.files.delete(made.id)).deleted
+    with pytest.raises(openai.NotFoundError):
+        await client.files.retrieve(made.id)
+
+
+@pytest.mark.parametrize("model", ["assistant", "demo"])
+async def test_a_response_is_continued(client: AsyncOpenAI, model: str) -> None:
+    first = await client.responses.create(model=model, input="count to 3")
+    assert first.output_text == "1 2 3"
+    second = await client.responses.create(model=model, input="what did I say", previous_response_id=first.id)
+    assert second.output_text == "- count to 3\n- what did I say"
+    assert (await client.responses.retrieve(first.id)).output_text == "1 2 3"
+    await client.responses.delete(first.id)
+    with pytest.raises(openai.NotFoundError):
+        await client.responses.retrieve(first.id)
+
+
+async def test_a_response_is_streamed(client: AsyncOpenAI) -> None:
+    async with client.responses.stream(model="assistant", input="count to 3") as stream:
+        texts = [event.delta async for event in stream if event.type == "response.output_text.delta"]
+        response = await stream.get_final_response()
+    assert response.output_text == "".join(texts) == "1 2 3"
+    assert response.usage
+    assert response.usage.output_tokens == 3
+
+
+async def test_functions_of_a_response_go_round(client: AsyncOpenAI, upstream: Upstream) -> None:
+    upstream.script(call(Call("weather", '{"city":"Oslo"}', id="c1")), say("Cold."))
+    tool: Any = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": False}
+    first = await client.responses.create(model="gpt", input="How is it?", tools=[tool])
+    [called] = [item for item in first.output if item.type == "function_call"]
+    result: Any = {"type": "function_call_output", "call_id": called.call_id, "output": "5"}
+    second = await client.responses.create(model="gpt", input=[result], previous_response_id=first.id, tools=[tool])
+    assert (called.arguments, second.output_text) == ('{"city":"Oslo"}', "Cold.")
+    assert [message["role"] for message in upstream.requests[1].body["messages"]] == ["user", "assistant", "tool"]
+
+
+async def test_a_long_run_goes_on_in_the_background(client: AsyncOpenAI, upstream: Upstream) -> None:
+    gate = asyncio.Event()
+    upstream.script(say("At last.", gate=gate))
+    begun = await client.responses.create(model="writer", input="Take your time.", background=True)
+    assert begun.status in ("queued", "in_progress")
+    await upstream.wait_request()
+    gate.set()
+    async for _ in await client.responses.retrieve(begun.id, stream=True):
+        pass
+    assert (await client.responses.retrieve(begun.id)).output_text == "At last."
+
+
 @pytest.mark.parametrize("options", [{}, {"encoding_format": "float"}, {"dimensions": 4}])
 async def test_texts_are_embedded(client: AsyncOpenAI, options: dict[str, Any]) -> None:
     made = await client.embeddings.create(model="embedder", input=["tea", "coffee", "tea"], **options)

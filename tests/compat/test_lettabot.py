@@ -143,6 +143,19 @@ async def test_l5_a_stream_has_content_and_a_finish_and_no_reasoning(
     assert [chunk["choices"][0]["finish_reason"] for chunk in chunks][-1] == "stop"
 
 
+async def test_l5_tool_calls_are_streamed_to_who_asks_for_them(hub: Serving, key: str, upstream: Upstream) -> None:
+    arguments = '{"content": "hi", "channel": "discord", "chat_id": "1"}'
+    upstream.script(call(Call("message", arguments, id="c1")), say("Told."))
+    async with hub.http(key) as client:
+        body = asked("Tell them.", model="writer", stream=True, bothub={"tools": True})
+        chunks = events((await client.post(CHAT, json=body)).text)
+    calls = [each for chunk in chunks for each in chunk["choices"][0]["delta"].get("tool_calls") or ()]
+    assert "".join(each["function"].get("name") or "" for each in calls) == "message"
+    assert json.loads("".join(each["function"].get("arguments") or "" for each in calls)) == json.loads(arguments)
+    assert "".join(words(chunks)) == "Told."
+    assert [reason for chunk in chunks if (reason := chunk["choices"][0]["finish_reason"])] == ["stop"]
+
+
 def words(chunks: list[Any]) -> list[str]:
     return [chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks]
 

@@ -70,4 +70,5 @@ await run({
     return [unknown, busy].map((error) => [APICallError.isInstance(error), error.statusCode, error.isRetryable]);
   },
   openai: () => streamed(openai.chat("assistant"), "count to 3"),
+  responses: () => streamed(openai("assistant"), "count to 3"),
 });

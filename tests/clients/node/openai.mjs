@@ -1,4 +1,4 @@
-import OpenAI from "openai";
+import OpenAI, { toFile } from "openai";
 import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import { HI, apiKey, baseURL, failure, run } from "./scenario.mjs";
@@ -55,6 +55,25 @@ await run({
     const made = await client.embeddings.create({ model: "embedder", input: ["tea", "coffee", "tea"] });
     const [tea, coffee, again] = made.data.map((each) => each.embedding.join());
     return [tea === again, tea === coffee, made.data[0].embedding.length, made.usage.total_tokens];
+  },
+  async files() {
+    const file = await toFile(Buffer.from("tea costs 3.50"), "note.txt");
+    const made = await client.files.create({ file, purpose: "user_data" });
+    const content = [{ type: "file", file: { file_id: made.id } }];
+    await client.chat.completions.create({ model: "gpt", messages: [{ role: "user", content }] });
+    const text = await (await client.files.content(made.id)).text();
+    return [made.filename, text, (await client.files.delete(made.id)).deleted];
+  },
+  async responses() {
+    const first = await client.responses.create({ model: "assistant", input: "count to 3" });
+    const stream = client.responses.stream({
+      model: "assistant",
+      input: "what did I say",
+      previous_response_id: first.id,
+    });
+    let text = "";
+    for await (const event of stream) if (event.type === "response.output_text.delta") text += event.delta;
+    return [first.output_text, text, (await stream.finalResponse()).output_text];
   },
   async models() {
     const names = [];
