@@ -20,7 +20,7 @@ _REQUESTS = "bothub.requests"
 LAST_WORDS_SECONDS = 0.5
 """How long a client may take to be told that the hub stops."""
 REST_SECONDS = 10.0
-"""How long a client may go on sending a body that is too large, before it is told so."""
+"""How long a client may go on sending the body of a request that is refused, before it is told so."""
 
 
 def requests(app: Quart) -> set[asyncio.Task[None]]:
@@ -68,7 +68,7 @@ class Connection(ASGIHTTPConnection):
         bind_contextvars(request_id=self._id)
         response = await self.app.handle_request(request)
         assert isinstance(response, Response)
-        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        if response.status_code >= HTTPStatus.BAD_REQUEST and response.status_code != HTTPStatus.REQUEST_TIMEOUT:
             await self._wait_for_the_rest()
         async with response.response as body:  # pyright: ignore[reportUnknownVariableType] - Quart's are bytes or str
             self._begun = response

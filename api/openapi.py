@@ -155,7 +155,8 @@ class _Route:
         if self._says.query is not None:
             for name, schema, required in schemas.fields(self._says.query):
                 about = {"description": schema["description"]} if "description" in schema else {}
-                found.append({"name": name, "in": "query", "required": required, "schema": schema, **about})
+                asked = {"name": name, "in": "query", "required": required, "allowEmptyValue": not required}
+                found.append({**asked, "schema": schema, **about})
         headers = dict(self._says.headers) | ({"Idempotency-Key": AGAIN} if self._says.once else {})
         for name, about in headers.items():
             schema = {"type": "string"}

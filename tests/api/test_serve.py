@@ -148,3 +148,20 @@ def _scope() -> dict[str, Any]:
         "server": ("127.0.0.1", 2),
         "extensions": {},
     }
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/health", 405), ("/v1/deliveries", 401)])
+async def test_who_is_refused_may_send_the_whole_body_and_ask_again(facade: Facade, path: str, status: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", facade.port)
+    for _ in range(2):
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n".encode())
+        await writer.drain()
+        # The hub has long made up its mind when this one, which came later, is answered.
+        async with facade.http(None) as client:
+            await client.get("/health")
+        writer.write(b"body")
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+        assert head.startswith(f"HTTP/1.1 {status} ".encode())
+        length = next(line for line in head.lower().splitlines() if line.startswith(b"content-length"))
+        await reader.readexactly(int(length.split()[1]))
+    writer.close()

@@ -31,6 +31,8 @@ pytestmark = pytest.mark.slow
 
 CONFIG: dict[str, Any] = {
     "generation": {"deterministic": True, "max-examples": 10},
+    # How long a question takes to think of says nothing on a busy machine.
+    "suppress-health-check": ["all"],
     # What answers teach would make a run's questions depend on its answers, and these have new ids in every run.
     "phases": {"fuzzing": {"error-feedback": {"enabled": False}, "extra-data-sources": {"responses": False}}},
     # Much that a schema allows makes no sense; examples are sent below.
