@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +25,6 @@ from tests.patience import PATIENCE
 from tests.platforms.openai import Upstream
 
 T = TypeVar("T")
-MINE, OTHERS = "sk-mine-0123456789abcdefghijklmnopqrs", "sk-others-0123456789abcdefghijklmnopq"
 WEATHER: FunctionToolParam = {
     "type": "function",
     "name": "weather",
@@ -42,14 +41,22 @@ class Serving:
     engine: Engine
     upstream: Upstream
     root: str
+    mine: str
+    """The key that clients use unless told otherwise."""
 
-    def openai(self, secret: str = MINE) -> AsyncOpenAI:
+    async def key(self) -> str:
+        """A new key: sessions belong to keys, so whoever has one of their own is alone."""
+        secret = keys.new_secret("sk-")
+        await self.engine.store.write(lambda connection: keys.create(connection, secret, name="test", now=time.time()))
+        return secret
+
+    def openai(self, secret: str | None = None) -> AsyncOpenAI:
         """The official SDK."""
-        return AsyncOpenAI(base_url=f"{self.root}/v1", api_key=secret, max_retries=0, timeout=PATIENCE)
+        return AsyncOpenAI(base_url=f"{self.root}/v1", api_key=secret or self.mine, max_retries=0, timeout=PATIENCE)
 
-    def http(self, secret: str = MINE) -> httpx.AsyncClient:
+    def http(self) -> httpx.AsyncClient:
         """A plain client."""
-        headers = {"Authorization": f"Bearer {secret}"}
+        headers = {"Authorization": f"Bearer {self.mine}"}
         return httpx.AsyncClient(base_url=self.root, headers=headers, timeout=PATIENCE)
 
     @property
@@ -86,23 +93,20 @@ async def until(check: Callable[[], Awaitable[T | None]]) -> T:
 
 @asynccontextmanager
 async def serving(folder: Path, store_url: str, upstream: Upstream) -> AsyncGenerator[Serving]:
-    """A hub with two keys; leaving stops it as Ctrl-C does."""
+    """A hub with a key; leaving stops it as Ctrl-C does."""
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config(store_url, upstream)))
     async with AsyncExitStack() as stack:
         engine = await open_engine(load(path, {}), stack)
         stack.push_async_callback(engine.close)
         await engine.start()
-        for secret in (MINE, OTHERS):
-            await engine.store.write(
-                lambda connection, secret=secret: keys.create(connection, secret, name=secret[3:7], now=time.time())
-            )
         app = create_app(facade(engine, await engine.store.write(namespace)), keep_alive=0.5)
         listener, stop = listen("127.0.0.1", 0), asyncio.Event()
         root = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = asyncio.create_task(serve(app, listener, stop, grace=0.1))
         try:
-            yield Serving(engine, upstream, root)
+            hub = Serving(engine, upstream, root, "")
+            yield replace(hub, mine=await hub.key())
         finally:
             stop.set()
             await server

@@ -10,8 +10,9 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.platforms.openai import Answer, Call, fail, say
-from tests.responses.serving import OTHERS, Serving
+from tests.responses.serving import Serving
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 PIXEL = base64.b64encode(
     bytes.fromhex(
         "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c636460f8cf"
@@ -59,7 +60,7 @@ async def test_a_conversation_is_a_session_also_of_chat_completions(
 
 async def test_another_keys_response_is_not_there(hub: Serving, client: AsyncOpenAI) -> None:
     mine = await client.responses.create(model="assistant", input="count to 3")
-    async with hub.openai(OTHERS) as other:
+    async with hub.openai(await hub.key()) as other:
         for ask in (other.responses.retrieve, other.responses.cancel, other.responses.delete):
             with pytest.raises(openai.NotFoundError):
                 await ask(mine.id)
@@ -260,7 +261,7 @@ async def test_only_its_own_agent_continues_a_response(client: AsyncOpenAI) -> N
 
 
 async def test_a_client_that_leaves_cancels_the_turn(hub: Serving, client: AsyncOpenAI) -> None:
-    hub.upstream.script(say("One ", "two ", "three", gate=asyncio.Event(), gate_after=2))
+    hub.upstream.script(say("One two ", "three", gate=asyncio.Event(), gate_after=1))
     stream = await client.responses.create(model="writer", input="hi", stream=True)
     response = ""
     async for event in stream:

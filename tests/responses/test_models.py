@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from tests.platforms.openai import Answer, Call, fail, say
 from tests.responses.serving import WEATHER, Serving, until
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 SUNNY = Answer(calls=(Call("weather", '{"city":"Bern"}', id="call_1"),))
 
 

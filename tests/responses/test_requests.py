@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from api import sse
-from tests.platforms.openai import Upstream
-from tests.responses.serving import Serving, serving
+from tests.responses.serving import Serving
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 HOSTED = {"type": "web_search"}
 SCHEMA = {"type": "json_schema", "name": "s"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serving]:
-    """One hub for all of them: they leave nothing behind."""
-    folder = tmp_path_factory.mktemp("hub")
-    async with Upstream() as upstream, serving(folder, f"sqlite:///{folder}/bothub.db", upstream) as hub:
-        yield hub
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tests.patience import PATIENCE
 from tests.platforms.openai import Answer, Call, Upstream, fail, say
 from tests.responses.serving import Serving, serving, until
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 RECALL = Call("recall", '{"query": "tea"}', id="call_1")
 TWO_STEPS = (Answer(text=("I ", "look."), calls=(RECALL,)), say("Nothing ", "there."))
 TOOLS: dict[str, Any] = {"bothub": {"tools": True}}
