@@ -82,6 +82,7 @@ def settings(models: Upstream) -> dict[str, Any]:
             "demo": {"provider": "demo"},
             "gpt": behind(models, "gpt-test", multiple=True),
             "embedder": behind(models, "embed-test"),
+            "scribe": behind(models, "whisper-test"),
         },
         agents={
             "assistant": {"model": "demo", "tools": ["message"], "posts_to": ["*"]},

@@ -39,6 +39,11 @@ async def test_a_file_is_uploaded_used_and_deleted(hub: Serving, key: str, upstr
     assert "tea costs 3.50" in str(upstream.requests[0].body["messages"])
 
 
+async def test_a_recording_is_written_down(hub: Serving, key: str, upstream: Upstream) -> None:
+    upstream.script("Tea at five.")
+    assert await run(SCRIPT, "transcription", hub.url, key) == "Tea at five."
+
+
 async def test_a_response_is_continued_and_streamed(hub: Serving, key: str) -> None:
     said = "- count to 3\n- what did I say"
     assert await run(SCRIPT, "responses", hub.url, key) == ["1 2 3", said, said]
@@ -49,7 +54,7 @@ async def test_texts_are_embedded(hub: Serving, key: str) -> None:
 
 
 async def test_models_are_listed_and_found(hub: Serving, key: str) -> None:
-    names = ["assistant", "writer", "drafter", "demo", "gpt", "embedder"]
+    names = ["assistant", "writer", "drafter", "demo", "gpt", "embedder", "scribe"]
     assert await run(SCRIPT, "models", hub.url, key) == [names, "bothub"]
 
 

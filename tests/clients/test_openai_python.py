@@ -135,6 +135,13 @@ async def test_a_file_is_uploaded_used_and_deleted(client: AsyncOpenAI, upstream
         await client.files.retrieve(made.id)
 
 
+async def test_a_recording_is_written_down(client: AsyncOpenAI, upstream: Upstream) -> None:
+    upstream.script("Tea at five.")
+    made = await client.audio.transcriptions.create(model="scribe", file=("note.ogg", b"OggS rest", "audio/ogg"))
+    assert made.text == "Tea at five."
+    assert upstream.requests[0].body["file"]["content"] == b"OggS rest"
+
+
 @pytest.mark.parametrize("model", ["assistant", "demo"])
 async def test_a_response_is_continued(client: AsyncOpenAI, model: str) -> None:
     first = await client.responses.create(model=model, input="count to 3")
@@ -190,7 +197,7 @@ async def test_texts_are_embedded(client: AsyncOpenAI, options: dict[str, Any]) 
 
 async def test_models_are_listed_and_found(client: AsyncOpenAI) -> None:
     names = [model.id async for model in client.models.list()]
-    assert names == ["assistant", "writer", "drafter", "demo", "gpt", "embedder"]
+    assert names == ["assistant", "writer", "drafter", "demo", "gpt", "embedder", "scribe"]
     assert (await client.models.retrieve("drafter")).owned_by == "bothub"
 
 

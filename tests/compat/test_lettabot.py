@@ -12,7 +12,7 @@ import pytest
 
 from tests.clients.serving import Serving
 from tests.compat import pasted
-from tests.compat.asking import CHAT, WHAT, asked, content_of, events
+from tests.compat.asking import CHAT, PICTURES, WHAT, asked, content_of, events
 from tests.platforms.openai import Answer, Call, Request, Upstream, call, say
 from tests.platforms.telegram import TelegramServer
 
@@ -296,6 +296,23 @@ async def test_l12_a_message_is_sent_and_its_platform_id_told(hub: Serving, key:
                 assert answer.status_code == 200, answer.text
                 assert answer.json()["success"] is True
                 assert answer.json()["messageId"]
+
+
+@pytest.mark.parametrize(("kind", "field"), [("file", "document"), ("image", "photo")])
+async def test_l12_a_file_is_sent_with_a_form(
+    hub: Serving, key: str, telegram: TelegramServer, kind: str, field: str
+) -> None:
+    chat = {"file": 1201, "image": 1202}[kind]
+    telegram.say("hello", chat=chat, user=chat)
+    await telegram.wait_text("You said: hello", chat=chat)
+    name, content = ("note.txt", b"tea costs 3.50") if kind == "file" else ("chart.png", PICTURES["png"])
+    async with hub.http(key) as client:
+        form = {"channel": "support", "chatId": str(chat), "kind": kind}
+        answer = await client.post("/api/v1/messages", data=form, files={"file": (name, content)})
+    assert answer.status_code == 200, answer.text
+    said = telegram.sent(chat)[-1]
+    assert answer.json()["messageId"] == str(said["message_id"])
+    assert field in said
 
 
 @pytest.mark.parametrize(

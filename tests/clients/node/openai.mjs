@@ -64,6 +64,10 @@ await run({
     const text = await (await client.files.content(made.id)).text();
     return [made.filename, text, (await client.files.delete(made.id)).deleted];
   },
+  async transcription() {
+    const file = await toFile(Buffer.from("OggS rest"), "note.ogg", { type: "audio/ogg" });
+    return (await client.audio.transcriptions.create({ model: "scribe", file })).text;
+  },
   async responses() {
     const first = await client.responses.create({ model: "assistant", input: "count to 3" });
     const stream = client.responses.stream({
