@@ -52,6 +52,13 @@ class TestDocument:
         for method, path, operation in found:
             assert operation["summary"], f"{method} {path} has no docstring"
 
+    def test_whatever_makes_something_takes_an_idempotency_key(self, api: Any) -> None:
+        acts = ("/cancel", "/restart", "/approve", "/webhooks/{kind}/{channel}")
+        for method, path, operation in operations(api):
+            taken = {parameter.get("name") for parameter in operation["parameters"]}
+            if method == "post" and not path.endswith(acts):
+                assert "Idempotency-Key" in taken, path
+
     def test_every_tag_says_what_it_is_about(self, api: Any) -> None:
         assert all(tag["description"] for tag in api["tags"])
 
