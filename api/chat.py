@@ -37,6 +37,9 @@ class NewChat(msgspec.Struct):
     session_id: Name | None = None
 
 
+HELLO = {"message": "count to 3"}
+
+
 class AgentForm(msgspec.Struct):
     """The same as a form; any field may hold a file, and there may be several."""
 
@@ -74,6 +77,7 @@ SENDS = {"X-Turn-Id": "The id of the turn."}
     {200: (AgentAnswer, EVENTS)},
     body=NewChat,
     form=AgentForm,
+    example=HELLO,
     errors=(404, 415, 422, 429, 502, 504),
     headers={**HEADERS, "Accept": "`text/event-stream` for the turn as events."},
     sends=SENDS,
@@ -97,7 +101,14 @@ async def chat() -> Response:
 @routes.post("/api/v1/chat/async")
 @require("chat")
 @document(
-    {202: Queued}, body=NewChat, form=AgentForm, errors=(404, 415, 422, 429), headers=HEADERS, sends=SENDS, once=True
+    {202: Queued},
+    body=NewChat,
+    form=AgentForm,
+    example=HELLO,
+    errors=(404, 415, 422, 429),
+    headers=HEADERS,
+    sends=SENDS,
+    once=True,
 )
 async def later() -> Response:
     """Ask an agent and wait for nothing; the turn goes on by itself, and may be followed or cancelled by its id."""

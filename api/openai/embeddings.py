@@ -68,7 +68,15 @@ class EmbeddingList(TypedDict):
 
 @routes.post("/v1/embeddings")
 @require("chat")
-@document({200: EmbeddingList}, body=EmbeddingRequest, errors=WORK_ERRORS, headers=SESSION, sends=SENDS, once=True)
+@document(
+    {200: EmbeddingList},
+    body=EmbeddingRequest,
+    example={"model": "demo", "input": ["cats", "dogs"]},
+    errors=WORK_ERRORS,
+    headers=SESSION,
+    sends=SENDS,
+    once=True,
+)
 async def create() -> Response:
     """Vectors of texts, by a model that can."""
     asked = await read(EmbeddingRequest)

@@ -46,6 +46,7 @@ class ItemsPage(msgspec.Struct):
 @document(
     RESPONSE,
     body=ResponseRequest,
+    example={"input": "count to 3"},
     errors=CHAT_ERRORS,
     headers=dict.fromkeys(SESSION_HEADERS, "The conversation, unless the body names one."),
     sends={"X-Turn-Id": "The id of the turn.", "Warning": "What of the request was not heeded."},
