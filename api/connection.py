@@ -13,6 +13,7 @@ from quart import Quart, Request, Response
 from quart.asgi import ASGIHTTPConnection
 from quart.utils import encode_headers
 from structlog.contextvars import bind_contextvars
+from werkzeug.exceptions import BadHost
 
 from api import cors, errors, request_id
 
@@ -66,7 +67,10 @@ class Connection(ASGIHTTPConnection):
     async def handle_request(self, request: Request, send: ASGISendCallable) -> None:
         """Send the response; nothing may wait between the view's return and the body's `__aenter__`."""
         bind_contextvars(request_id=self._id)
-        response = await self.app.handle_request(request)
+        try:
+            response = await self.app.handle_request(request)
+        except BadHost:  # before there is a context in which errors are answered
+            response = errors.response(request.path, errors.NO_HOST)
         assert isinstance(response, Response)
         if response.status_code >= HTTPStatus.BAD_REQUEST and response.status_code != HTTPStatus.REQUEST_TIMEOUT:
             await self._wait_for_the_rest()
@@ -108,7 +112,7 @@ class Connection(ASGIHTTPConnection):
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 if self._begun is None:
-                    response = errors.stopping(request.path)
+                    response = errors.response(request.path, errors.STOPPING)
                     await self._start(request, response, send)
                     last = await response.get_data(as_text=False)
                 elif self._begun.mimetype == "text/event-stream":

@@ -84,6 +84,11 @@ class PanelError(TypedDict):
     error: Words
 
 
+NO_HOST = Problem(
+    status=400, message="The Host header is not the name of a host.", type="invalid_request_error", code="bad_host"
+)
+
+
 class Told(Exception):
     """An error whose words are already known."""
 
@@ -123,13 +128,12 @@ async def respond(error: Exception) -> Response | HTTPException:
     """The response for an exception; one that nobody foresaw is logged and says nothing of itself."""
     if isinstance(error, HTTPException) and (error.code is None or error.code < 400):
         return error
-    problem = describe(error)
-    return answer(_shape(request.path, problem), problem.status, problem.headers)
+    return response(request.path, describe(error))
 
 
-def stopping(path: str) -> Response:
-    """What is answered to a request that is cut because the hub stops."""
-    return answer(_shape(path, STOPPING), STOPPING.status, STOPPING.headers)
+def response(path: str, problem: Problem) -> Response:
+    """What is answered to a request of which nothing but its path counts."""
+    return answer(_shape(path, problem), problem.status, problem.headers)
 
 
 def stopping_event(path: str) -> bytes:

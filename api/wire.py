@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar, cast
 
 import msgspec
 from quart import Response, request
@@ -15,6 +16,10 @@ from hub.errors import RequestError
 T = TypeVar("T")
 JSON = "application/json"
 BODY_SECONDS = 60.0
+DEEPEST = 100
+"""Levels of arrays and objects in a body."""
+MOST = 1_000_000
+"""Brackets and braces in a body, those in texts too: each array or object takes many times the memory of its JSON."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -38,11 +43,39 @@ async def body() -> bytes:
 
 
 def decode(body: bytes) -> Any:
-    """Whatever JSON the body is; raises RequestError with the position of what is not JSON."""
+    """Whatever JSON the body is; raises RequestError with the position of what is not JSON, or for too much of it."""
+    brackets = body.count(b"[") + body.count(b"{")
+    if brackets > MOST:
+        raise RequestError(f"The body has more than {MOST} brackets and braces.", code="too_complex")
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        value = msgspec.json.decode(body)
+    except RecursionError as error:
+        raise _too_deep() from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"The body is not JSON: {error}", code="invalid_json") from error
+    if brackets > DEEPEST and _is_deeper(value, DEEPEST):
+        raise _too_deep()
+    return value
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    """Whether arrays and objects are nested in more levels."""
+    level = [value]
+    for _ in range(most):
+        level = [below for each in level for below in _values(each) if isinstance(below, (list, dict))]
+        if not level:
+            return False
+    return True
+
+
+def _values(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast(dict[str, Any], value).values()
+    return cast(list[Any], value) if isinstance(value, list) else ()
+
+
+def _too_deep() -> RequestError:
+    return RequestError(f"The body is nested deeper than {DEEPEST} levels.", code="too_complex")
 
 
 def query(type: type[T]) -> T:

@@ -32,10 +32,13 @@ from api.openai.request import (
 from api.openai.webui import TASK, is_task
 from api.ports import Hub, Named
 from hub.accounts.turns import Ask, TurnRecord
+from hub.message import File
 from hub.model import ToolCall
 from hub.progress import Happening, Words
+from hub.view import is_image
 
 routes = Blueprint("chat", __name__)
+PICTURES_UNSEEN = '299 bothub "The model of this agent takes no pictures; it was told their names."'
 TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the request were ignored."'
 
 
@@ -80,6 +83,8 @@ async def _ask(target: Named, chat: ChatRequest, body: dict[str, Any], raw: byte
         response = await repeats.turn(ask, [ask.agent, ask.session_id, body], make)
     if chat.tools:
         response.headers["Warning"] = TOOLS_IGNORED
+    if not target.multiple and any(isinstance(part, File) and is_image(part) for part in ask.parts):
+        response.headers.add("Warning", PICTURES_UNSEEN)
     return response
 
 

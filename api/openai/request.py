@@ -19,13 +19,13 @@ DEFAULT_SESSION = "default"
 SESSION_HEADERS = ("Session-Id", "X-Session-Id", "X-OpenWebUI-Chat-Id")
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _ABOUT_THE_REQUEST = {"model", "messages", "stream", "stream_options", "session_id", "bothub", "tools", "n"}
-Name = Annotated[str, Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
+Name = Annotated[str, Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
 
 
 class ChatRequest(Parameters, frozen=True, kw_only=True):
     """The fields whose type and range bothub checks; others are accepted."""
 
-    messages: Annotated[list[dict[str, Any]], Meta(min_length=1)]
+    messages: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=10_000)]
     model: str | None = None
     session_id: Name | None = None
     user: Name | None = None
@@ -51,7 +51,7 @@ def session_id(chat: ChatRequest, headers: Headers) -> str | None:
 def session_header(headers: Headers) -> str | None:
     """The session that a header names."""
     named = next((headers[name] for name in SESSION_HEADERS if headers.get(name)), None)
-    return None if named is None else fit({"session_id": named}, _Session).session_id
+    return None if named is None else fit({"session_id": _as_sent(named)}, _Session).session_id
 
 
 @contextmanager
@@ -86,6 +86,14 @@ def check_messages(messages: list[dict[str, Any]]) -> None:
         if role not in ROLES:
             where = f"messages[{index}].role"
             raise RequestError(f"{where}: one of {', '.join(ROLES)}, not {role!r}", param=where)
+
+
+def _as_sent(header: str) -> str:
+    """A header as it was sent in UTF-8, so that its session is the one that a body names with the same letters."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 class _Session(msgspec.Struct, frozen=True):

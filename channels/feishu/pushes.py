@@ -112,7 +112,7 @@ def webhook(name: str, config: Feishu) -> FeishuWebhook:
 def _object(body: bytes) -> Json:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise Forbidden("What was pushed is no event of Feishu.")

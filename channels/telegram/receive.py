@@ -82,7 +82,7 @@ class Receiver:
 def _update(body: bytes) -> Raw | None:
     try:
         found: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict):
         return None

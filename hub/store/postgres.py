@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hub.errors import ConfigError, StoreUnavailable
 
 T = TypeVar("T")
+Row = tuple[Any, ...]
 POOL = 10
 
 
@@ -25,11 +26,13 @@ class PostgresStore:
     async def open(cls, url: str) -> PostgresStore:
         """Connect once to see that the server answers; raises ConfigError for a malformed URL, StoreUnavailable."""
         try:
-            store = cls(create_async_engine(url, pool_size=POOL, max_overflow=0, pool_pre_ping=False))
+            engine = create_async_engine(url, pool_size=POOL, max_overflow=0, pool_pre_ping=False, hide_parameters=True)
         except (ArgumentError, ValueError):
             raise ConfigError(
                 ["store.url: is not a URL such as postgresql+asyncpg://USER:PASSWORD@HOST/NAME"]
             ) from None
+        event.listen(engine.sync_engine, "before_cursor_execute", _replace_nul, retval=True)
+        store = cls(engine)
         try:
             await store.read(lambda connection: connection.exec_driver_sql("select 1"))
         except DBAPIError as error:
@@ -52,3 +55,16 @@ class PostgresStore:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _replace_nul(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+    """Put the replacement character for NUL, which PostgreSQL has no place for in a text."""
+    if isinstance(parameters, list):  # one row for each time the statement is executed
+        return statement, [_without_nul(row) for row in cast(list[Row], parameters)]
+    return statement, _without_nul(parameters)
+
+
+def _without_nul(row: Row) -> Row:
+    if not any(isinstance(value, str) and "\0" in value for value in row):
+        return row
+    return tuple(value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in row)

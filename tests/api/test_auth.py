@@ -15,6 +15,7 @@ from hub.accounts import keys
 from hub.store import Store
 from tests.api.facade import ADMIN, USER, Facade, running
 from tests.api.fake_hub import NOW, FakeHub
+from tests.patience import PATIENCE
 
 MODELS = "/v1/models"
 EXPIRED = "sk-expired-0123456789abcdefghijklmnop"
@@ -45,6 +46,17 @@ class TestKey:
         for key in ("sk-ключ".encode(), b"sk-\xff\xfe"):
             writer.write(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key + b"\r\n\r\n")
             assert (await reader.readuntil(b"}}")).startswith(b"HTTP/1.1 401")
+        writer.close()
+
+    @pytest.mark.parametrize("key", [b"sk-\x01", b"sk-\x7f", b"sk-a\x00", b"sk-" + b"a" * 9000, b"\t", b"sk-a b"])
+    async def test_N11_a_key_of_other_characters_lets_nobody_in(self, facade: Facade, key: bytes) -> None:
+        """Control characters are refused by the server itself, as no header may have them."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", facade.port)
+        writer.write(
+            b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Api-Key: " + key + b"\r\n\r\n"
+        )
+        async with asyncio.timeout(PATIENCE):
+            assert (await reader.read()).startswith((b"HTTP/1.1 401", b"HTTP/1.1 400"))
         writer.close()
 
     async def test_N13_without_a_key_the_message_names_the_setting(self, facade: Facade) -> None:

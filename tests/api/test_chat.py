@@ -115,6 +115,12 @@ class TestSession:
             await client.post(CHAT, json=body(**fields))
         assert facade.fake.turns.asks[0].session_id == expected
 
+    async def test_a_header_names_the_session_that_a_body_names_with_the_same_letters(self, facade: Facade) -> None:
+        async with facade.http() as client:
+            await client.post(CHAT, json=body(session_id="ключ"))
+            await client.post(CHAT, json=body(), headers=[(b"Session-Id", "ключ".encode())])
+        assert [ask.session_id for ask in facade.fake.turns.asks] == ["ключ", "ключ"]
+
     @pytest.mark.parametrize("session", ["a\x00b", "a\nb", "x" * 201, 7, ["a"]])
     async def test_a_session_that_cannot_be_is_a_400(self, facade: Facade, session: Any) -> None:
         async with facade.http() as client:

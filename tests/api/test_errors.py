@@ -10,11 +10,12 @@ import pytest
 from werkzeug.exceptions import ImATeapot
 
 from api import errors as mapping
+from api import wire
 from hub import errors
 from hub.store import Store
-from tests.api.facade import USER, Facade
+from tests.api.facade import ADMIN, CHAT, HI, USER, Facade, running
+from tests.patience import PATIENCE
 
-CHAT = "/v1/chat/completions"
 LIMIT = 20 * 1024 * 1024
 
 
@@ -75,9 +76,58 @@ async def test_a_body_that_is_no_object_is_a_400(facade: Facade, body: bytes) ->
         assert (await client.post(CHAT, content=body)).status_code == 400
 
 
-async def test_a_deeply_nested_body_is_a_400(facade: Facade) -> None:
+@pytest.mark.parametrize("path", [CHAT, "/v1/deliveries", "/api/v1/web/lobby"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b"[" * 900 + b"]" * 900,
+        b'{"messages":' + b"[" * (wire.DEEPEST - 1) + b"7" + b"]" * (wire.DEEPEST - 1) + b"}",
+        b'{"a":' * (wire.DEEPEST + 1) + b"7" + b"}" * (wire.DEEPEST + 1),
+        b'{"x":[' + b"{}," * wire.MOST + b"7]}",
+    ],
+)
+async def test_a_body_of_too_many_levels_or_pieces_is_a_400(store: Store, path: str, body: bytes) -> None:
+    async with running(store) as facade, facade.http(ADMIN) as client:
+        answer = await client.post(path, content=body)
+    assert answer.status_code == 400
+    assert not facade.fake.turns.asks
+
+
+async def test_one_of_as_many_levels_as_may_be_is_taken(facade: Facade) -> None:
+    levels = wire.DEEPEST - 1
+    deep = b'{"messages":[{"role":"user","content":"[{ hi"}],"x":' + b"[" * levels + b"]" * levels + b"}"
     async with facade.http() as client:
-        assert (await client.post(CHAT, content=b"[" * 100_000)).status_code == 400
+        assert (await client.post(CHAT, content=deep)).status_code == 200
+        deeper = await client.post(CHAT, content=deep.replace(b"[]", b"[[]]"))
+    assert (deeper.status_code, deeper.json()["error"]["code"]) == (400, "too_complex")
+
+
+async def test_too_many_messages_are_a_400_that_names_them(facade: Facade) -> None:
+    async with facade.http() as client:
+        answer = await client.post(CHAT, json={"messages": HI * 10_001})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "messages")
+
+
+@pytest.mark.parametrize(
+    "value", [b"a\x00b", b"a\x01b", b"a\x7fb", b"a\x1b[2Jb", b"\xff\xfe", "ключ".encode(), b"x" * 5000]
+)
+@pytest.mark.parametrize("name", ["Session-Id", "X-Request-Id", "Idempotency-Key", "X-Stainless-Retry-Count", "Host"])
+async def test_no_header_is_the_servers_fault(facade: Facade, name: str, value: bytes) -> None:
+    body = b'{"messages":[{"role":"user","content":"hi"}]}'
+    head = (
+        f"POST {CHAT} HTTP/1.1\r\nAuthorization: Bearer {USER}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+    )
+    host = b"" if name == "Host" else b"Host: localhost\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", facade.port)
+    writer.write(head.encode() + host + name.encode() + b": " + value + b"\r\n\r\n" + body)
+    async with asyncio.timeout(PATIENCE):
+        answer = await reader.read()
+    writer.close()
+    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400")), answer[:200]
+    assert b"\x1b" not in answer
+    for ask in facade.fake.turns.asks:
+        assert ask.session_id.isprintable()
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -6,6 +6,7 @@ import asyncio
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,20 @@ class TestPictures:
     async def test_N4_a_document_there_is_a_document(self, facade: Facade) -> None:
         await ask(facade, image(data_url(PDF, "application/pdf")))
         assert await told(facade) == [("file.pdf", "application/pdf", PDF)]
+
+    async def test_an_agent_that_does_not_see_it_says_so(self, facade: Facade) -> None:
+        facade.fake.names = [replace(named, multiple=named.name == "eyes") for named in facade.fake.names]
+        pieces = [image(data_url(PNG, "image/png")), file(filename="a.txt", file_data="aGk=")]
+        async with facade.http() as client:
+            warned = [
+                (await client.post(CHAT, json=body(messages=[{"role": "user", "content": [piece]}]))).headers
+                for piece in pieces
+            ]
+            facade.fake.names = [replace(named, multiple=True) for named in facade.fake.names]
+            seen = await client.post(CHAT, json=body(messages=[{"role": "user", "content": pieces}]))
+        assert "takes no pictures" in warned[0]["Warning"]
+        assert "Warning" not in warned[1]
+        assert "Warning" not in seen.headers
 
     async def test_one_of_another_format_is_refused(self, facade: Facade) -> None:
         error = await refused(facade, image(data_url(b"<svg/>", "image/svg+xml")))

@@ -286,3 +286,14 @@ def _indexes(connection: Connection) -> set[str]:
     else:
         found = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
     return {" ".join(row[0].split()) for row in found if "alembic_version" not in row[0]}
+
+
+async def test_a_text_with_nul_is_stored_as_the_database_can(store: Store) -> None:
+    one, two = ({"name": name, "value": "a\0b"} for name in ("one", "two"))
+    await store.write(lambda connection: connection.execute(insert(settings).values(**one)))
+    await store.write(lambda connection: connection.execute(insert(settings), [two, {"name": "x\0", "value": "c"}]))
+    values = select(settings.c.value).order_by(settings.c.name)
+    found = await store.read(lambda connection: connection.execute(values).scalars().all())
+    assert found in (["a\0b", "a\0b", "c"], ["a\ufffdb", "a\ufffdb", "c"])
+    one_of_them = select(settings.c.value).where(settings.c.name == "x\0")
+    assert await store.read(lambda connection: connection.execute(one_of_them).scalar()) == "c"
