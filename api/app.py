@@ -35,6 +35,7 @@ ROUTES = (
     "api.openai.models",
     "api.openai.chat",
     "api.openai.assistants",
+    "api.openai.completions",
     "api.openai.embeddings",
     "api.openai.responses.routes",
     "api.openai.files",

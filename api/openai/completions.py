@@ -1,0 +1,275 @@
+"""POST /v1/completions, as OpenAI's API was before chats: a prompt is the one message somebody says."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from hashlib import sha256
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+import msgspec
+from msgspec import Meta
+from quart import Blueprint, Response, request
+
+from api import current, errors, repeats, sse
+from api.auth import require
+from api.document import Stream, document
+from api.openai import wire
+from api.openai.answers import CHAT_ERRORS
+from api.openai.answers import Usage as Used
+from api.openai.models import named
+from api.openai.parameters import Penalty, StreamOptions, Tokens, agent_params
+from api.openai.reply import Head, Source, begin, events
+from api.openai.request import (
+    DEFAULT_SESSION,
+    SESSION_HEADERS,
+    Name,
+    is_repeated,
+    model_params,
+    own_session,
+    session_header,
+)
+from api.ports import Hub, Named
+from api.wire import body as read_body
+from api.wire import decode, fit
+from hub.accounts.turns import Ask, Call
+from hub.errors import RequestError
+from hub.message import Text, Value
+from hub.model import Completion, Usage
+
+routes = Blueprint("completions", __name__)
+REFUSED = {
+    "suffix": "what comes after the answer cannot be given",
+    "logprobs": "log probabilities are given by chat completions of models",
+}
+"""Parameters that no chat model has."""
+_OURS = ("prompt", "echo", "best_of", *REFUSED)
+
+
+class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields whose type and range bothub checks; others are accepted."""
+
+    prompt: str | Annotated[list[str], Meta(min_length=1, max_length=1)]
+    model: str | None = None
+    session_id: Name | None = None
+    user: Name | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    echo: bool | None = None
+    n: Annotated[int, Meta(ge=1, le=1)] | None = None
+    best_of: Annotated[int, Meta(ge=1, le=1)] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    max_tokens: Tokens | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    stop: str | Annotated[list[str], Meta(max_length=4)] | None = None
+
+    @property
+    def text(self) -> str:
+        """The prompt."""
+        return self.prompt if isinstance(self.prompt, str) else self.prompt[0]
+
+    @property
+    def include_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+
+class TextChoice(TypedDict):
+    """The answer, or a piece of it."""
+
+    index: int
+    text: str
+    logprobs: None
+    finish_reason: str | None
+
+
+class TextCompletion(TypedDict):
+    """A whole answer, or one event of a stream; `id` is `cmpl-` and the id of the turn."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    choices: list[TextChoice]
+    usage: NotRequired[Used | None]
+
+
+@routes.post("/v1/completions")
+@require("chat")
+@document(
+    {200: (TextCompletion, Stream(TextCompletion))},
+    body=CompletionRequest,
+    example={"prompt": "count to 3"},
+    errors=CHAT_ERRORS,
+    headers=dict.fromkeys(SESSION_HEADERS, "The conversation with an agent, unless the body names one."),
+    sends={"X-Turn-Id": "The id of the turn."},
+    once=True,
+)
+async def complete() -> Response:
+    """An answer to a prompt, whole or as a stream.
+
+    An agent hears the prompt as it hears the last message of a chat, a model as the only one.
+    """
+    raw = await read_body()
+    body = decode(raw)
+    asked = _parse(body)
+    target = named(asked.model)
+    rest = {name: value for name, value in body.items() if name not in _OURS}
+    if target.kind == "agent" and target.history == "server":
+        return await _ask(target, asked, rest, raw)
+    return await _call(target, asked, rest)
+
+
+def _parse(body: dict[str, Any]) -> CompletionRequest:
+    for name, why in REFUSED.items():
+        if body.get(name):
+            raise RequestError(f"Invalid '{name}': {why}.", param=name, code="unsupported_parameter")
+    asked = fit(body, CompletionRequest)
+    if not asked.text.strip():
+        raise RequestError("The prompt is empty.", param="prompt", code="invalid_value")
+    if asked.stream_options is not None and not asked.stream:
+        problem = "The 'stream_options' parameter is only allowed when 'stream' is true."
+        raise RequestError(problem, param="stream_options", code="invalid_value")
+    return asked
+
+
+async def _ask(target: Named, asked: CompletionRequest, rest: dict[str, Any], raw: bytes) -> Response:
+    """An agent's answer."""
+    key = current.key()
+    session = asked.session_id or session_header(request.headers) or asked.user
+    ask = Ask(
+        agent=target.name,
+        key_id=key.id,
+        session_id=session or DEFAULT_SESSION,
+        parts=(Text(text=asked.text),),
+        params=agent_params(rest),
+        posts_to=key.posts_to,
+        fingerprint=sha256(f"completions\0{key.id}\0{session}\0".encode() + raw).hexdigest(),
+        repeats=is_repeated(request.headers),
+        pieces=bool(asked.stream),
+    )
+
+    async def make(ask: Ask) -> Response:
+        return await begin(_answered(current.hub(), ask, asked, current.keep_alive()))
+
+    with own_session(named=session is not None):
+        return await repeats.turn(ask, [ask.agent, ask.session_id, rest, asked.text, asked.echo], make)
+
+
+async def _answered(hub: Hub, ask: Ask, asked: CompletionRequest, silence: float) -> Source:
+    async with hub.turns.ask(ask) as answer:
+
+        async def pieces() -> AsyncGenerator[str | End]:
+            async for text in answer:
+                yield text
+            record = answer.record
+            if record.status != "completed":
+                raise errors.Told(errors.of_turn(record))
+            yield End(finish=record.finish, usage=record.usage)
+
+        text = TextWriter(answer.id, int(hub.clock()), ask.agent, asked)
+        async with aclosing(_written(text, pieces(), silence)) as source:
+            async for piece in source:
+                yield piece
+                if isinstance(piece, bytes):
+                    answer.began()
+        answer.written()
+
+
+async def _call(target: Named, asked: CompletionRequest, rest: dict[str, Any]) -> Response:
+    """A model's answer, or that of an agent whose history the client keeps."""
+    call = Call(
+        id=uuid.uuid4().hex,
+        name=target.name,
+        key_id=current.key().id,
+        completion=Completion(
+            messages=[{"role": "user", "content": asked.text}], params=model_params(rest), stream=bool(asked.stream)
+        ),
+        session_id=asked.session_id or session_header(request.headers),
+        posts_to=current.key().posts_to,
+    )
+
+    async def pieces(hub: Hub) -> AsyncGenerator[str | End]:
+        finish, used = None, Usage()
+        chunks = hub.models.complete(call)
+        try:
+            async for chunk in chunks:
+                finish = chunk.finish or finish
+                used = used + chunk.usage if chunk.usage else used
+                if chunk.text:
+                    yield chunk.text
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+        yield End(finish=finish, usage=used)
+
+    async def make() -> Response:
+        hub = current.hub()
+        text = TextWriter(call.id, int(hub.clock()), call.name, asked)
+        return await begin(_written(text, pieces(hub), current.keep_alive()))
+
+    return await repeats.kept([target.name, call.session_id, rest, asked.text, asked.echo], make)
+
+
+class End(Value, frozen=True, kw_only=True):
+    """Why an answer ends, and what it used."""
+
+    finish: str | None
+    usage: Usage
+
+
+async def _written(text: TextWriter, pieces: AsyncGenerator[str | End], silence: float) -> Source:
+    """The answer in the words of this route."""
+    async with aclosing(pieces):
+        if not text.asked.stream:
+            whole = await _whole(text, pieces)
+            yield Head(id=text.turn, length=len(whole))
+            yield whole
+            return
+        async with aclosing(events(pieces, silence, text.piece, lambda: b"")) as lines:
+            first = await anext(lines)
+            yield Head(id=text.turn)
+            yield text.echo() + first
+            async for line in lines:
+                yield line
+
+
+async def _whole(text: TextWriter, pieces: AsyncIterator[str | End]) -> bytes:
+    said = [text.asked.text] if text.asked.echo else []
+    async for piece in pieces:
+        if isinstance(piece, End):
+            return text.whole("".join(said), piece)
+        said.append(piece)
+    raise AssertionError("an answer has an end")
+
+
+class TextWriter:
+    """Writes one answer, whole or as events."""
+
+    def __init__(self, turn: str, created: int, model: str, asked: CompletionRequest) -> None:
+        self.turn = turn
+        self.asked = asked
+        self._head = {"id": f"cmpl-{turn}", "object": "text_completion", "created": created, "model": model}
+
+    def whole(self, text: str, end: End) -> bytes:
+        """All of it."""
+        return msgspec.json.encode(self._of(text, end.finish or "stop") | {"usage": wire.usage(end.usage)})
+
+    def echo(self) -> bytes:
+        """The prompt, where the answer is to begin with it."""
+        return self.piece(self.asked.text) if self.asked.echo else b""
+
+    def piece(self, piece: str | End) -> bytes:
+        """An event; the last one of the text, and behind it the tokens used if they were asked for."""
+        unknown = {"usage": None} if self.asked.include_usage else {}
+        if isinstance(piece, str):
+            return sse.event(self._of(piece, None) | unknown)
+        used: dict[str, Any] = {**self._head, "choices": [], "usage": wire.usage(piece.usage)}
+        last = sse.event(self._of("", piece.finish or "stop") | unknown)
+        return last + sse.event(used) if self.asked.include_usage else last
+
+    def _of(self, text: str, finish: str | None) -> dict[str, Any]:
+        return self._head | {"choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": finish}]}
