@@ -115,7 +115,7 @@ async def complete() -> Response:
     """
     raw = await read_body()
     body = decode(raw)
-    asked = _parse(body)
+    asked = _parse(body)  # raises for a body that is no object
     target = named(asked.model)
     rest = {name: value for name, value in body.items() if name not in _OURS}
     if target.kind == "agent" and target.history == "server":
@@ -124,10 +124,10 @@ async def complete() -> Response:
 
 
 def _parse(body: dict[str, Any]) -> CompletionRequest:
+    asked = fit(body, CompletionRequest)
     for name, why in REFUSED.items():
         if body.get(name):
             raise RequestError(f"Invalid '{name}': {why}.", param=name, code="unsupported_parameter")
-    asked = fit(body, CompletionRequest)
     if not asked.text.strip():
         raise RequestError("The prompt is empty.", param="prompt", code="invalid_value")
     if asked.stream_options is not None and not asked.stream:
