@@ -6,7 +6,7 @@ import re
 
 import pytest
 from aiogram.types import MessageEntity
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from channels.telegram.channel import LIMITS
@@ -140,6 +140,7 @@ class TestNothingIsLost:
     @given(st.lists(PIECES.filter(lambda piece: piece not in ("[x](", "![", "[r]: u\n")), min_size=9, max_size=60))
     def test_every_part_of_a_long_text_fits_and_no_word_is_lost(self, found: list[str]) -> None:
         markdown = "".join(found) * 60
+        assume(not re.search(r"~~~[^\n]*word", markdown))  # CommonMark shows nothing of what stands behind a fence
         parts = [render(part) for part in pieces(Shown(), markdown)]
         for part in parts:
             tidy(part.text, [entity.model_dump() for entity in part.entities])
