@@ -329,6 +329,7 @@ class BusMachine(RuleBasedStateMachine):
         return {row.mid: row.outcome for row in rows}
 
 
+@pytest.mark.slow
 def test_the_bus_does_what_its_model_does(store_url: str) -> None:
     with asyncio.Runner() as runner:
         store = runner.run(open_store(store_url))

@@ -80,6 +80,7 @@ async def cost(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[int, in
     return counts["statements"], counts["rows"]
 
 
+@pytest.mark.slow
 async def test_two_thousand_turns_stay_flat(every_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, agent = every_engine, Keeper()
     costs: list[tuple[int, int]] = []

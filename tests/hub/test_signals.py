@@ -270,6 +270,7 @@ async def test_a_server_that_starts_later_is_found() -> None:
     assert changes == ["signals away", "signals away", "signals connected", "signals connected"]
 
 
+@pytest.mark.slow
 async def test_listeners_hear_again_after_the_server_was_away() -> None:
     port = free_port()
     one, other = (NatsSignals(f"nats://127.0.0.1:{port}") for _ in range(2))
@@ -314,6 +315,7 @@ async def test_a_permission_error_ends_no_connection(server: ScriptedNats, signa
     assert len(server.connects) == 1
 
 
+@pytest.mark.slow
 async def test_a_refused_password_is_tried_again_and_told_once(server: ScriptedNats) -> None:
     server.refusal = "Authorization Violation"
     signals = NatsSignals(f"nats://ann:s3cret@{server.host}")
@@ -341,6 +343,7 @@ async def test_a_server_that_says_nothing_is_waited_for_briefly(server: Scripted
     assert [line["error"] for line in logs if line["log_level"] == "warning"] == ["no answer within 0.01 s"]
 
 
+@pytest.mark.slow
 async def test_what_a_stuck_server_does_not_take_is_lost(server: ScriptedNats) -> None:
     signals = NatsSignals(f"nats://{server.host}")
     await signals.start()

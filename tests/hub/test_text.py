@@ -81,6 +81,7 @@ def code(markdown: str) -> str:
     return re.sub(r"\s+", "", "".join(token.content for token in MARKDOWN.parse(markdown) if token.type == "fence"))
 
 
+@pytest.mark.slow
 class TestEveryText:
     @given(text=anything, limit=st.integers(4, 200), unit=st.sampled_from(UNITS))
     @settings(max_examples=300, deadline=None)
