@@ -26,6 +26,7 @@ WORDS = {
     "said": "messages in groups, which say (erased) now",
     "entries": "messages of private chats, both sides",
     "sessions": "sessions of private chats",
+    "responses": "responses, what was asked and answered",
     "answers": "answers kept for an Idempotency-Key",
     "pairings": "pairing",
     "uploads": "files that were uploaded for later",

@@ -7,10 +7,14 @@ import pytest
 from click.testing import CliRunner
 
 from hub import facts, memory
+from hub.accounts import responses
+from hub.accounts.responses import Kept
 from hub.bus import Bus
 from hub.cli import main
+from hub.cli.people import WORDS
 from hub.facts import Place
 from hub.message import Address
+from hub.people import Erased
 from tests.hub.cli.command import Bothub, message
 
 HERE = Place(agent="assistant", chat="support:42", person="support:42", private=True)
@@ -45,6 +49,19 @@ def test_an_erase_tells_how_much_it_was_and_can_be_done_again(bothub: Bothub) ->
     assert bothub("people", "erase", "support:42", "--yes").stdout == "Nothing is stored about support:42.\n"
     assert bothub.json("people", "erase", "support:42", "--yes")["facts"] == 0
     assert bothub.json("people", "export", "support:42")["facts"] == []
+
+
+def test_whatever_is_erased_has_words(bothub: Bothub) -> None:
+    kept = Kept(id="r1", key_id=7, asked={}, input=[], answer={}, created_at=0.0)
+
+    async def ask(bus: Bus) -> None:
+        await bus.store.write(lambda c: responses.save(c, kept))
+
+    bothub.work(ask)
+    result = bothub("people", "erase", "api:7", "--yes")
+    assert result.exit_code == 0
+    assert "responses, what was asked and answered" in result.stdout
+    assert WORDS.keys() == {*Erased.__struct_fields__} - {"person"}
 
 
 def test_nothing_is_erased_without_a_yes(bothub: Bothub) -> None:
