@@ -14,7 +14,7 @@ from agents.runner import Runner, prepare, sound
 from agents.tools import CONVERSATIONAL, Tool, schema
 from hub.agent import Step, Turn
 from hub.errors import ModelError
-from hub.model import Chunk, Completion, ToolCall, Usage, answering
+from hub.model import Chunk, Completion, ToolCall, Usage, answering, step_in_chat
 
 _CALLS = b'"tool_calls"'
 
@@ -110,7 +110,10 @@ class _Run:
             params = {name: value for name, value in params.items() if name != "tool_choice"}
         return msgspec.structs.replace(
             self._asked,
-            messages=[*self._asked.messages, *(message for step in steps for message in _messages(step))],
+            messages=[
+                *self._asked.messages,
+                *(message for step in steps for message in step_in_chat(step.text, step.calls, step.results)),
+            ],
             tools=[*map(schema, tools.values()), *self._asked.tools],
             params=params,
         )
@@ -223,17 +226,6 @@ class _Step:
 
 def _names(tools: Sequence[dict[str, Any]]) -> set[str]:
     return {tool["function"]["name"] for tool in tools}
-
-
-def _messages(step: Step) -> list[dict[str, Any]]:
-    """A finished step as a model is shown it."""
-    calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in step.calls
-    ]
-    said = {"role": "assistant", "content": step.text or None, "tool_calls": calls}
-    results = zip(step.calls, step.results, strict=True)
-    return [said, *({"role": "tool", "tool_call_id": call.id, "content": result} for call, result in results)]
 
 
 def _joined(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

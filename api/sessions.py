@@ -6,7 +6,7 @@ Only the key's own are there: neither those of another key, whoever asks, nor wh
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 import msgspec
 from msgspec import Meta
@@ -22,7 +22,6 @@ from api.wire import answer, query, read
 from hub.errors import NotFound
 from hub.memory import Heard, Said, Stepped, Summary
 from hub.message import File
-from hub.model import ToolCall
 from hub.sessions import SessionRecord, Written
 
 routes = Blueprint("sessions", __name__)
@@ -240,7 +239,7 @@ def _of(written: Written) -> Iterator[SessionMessage]:
             yield {**said, "files": [_file(file) for file in files]} if files else said
         case Stepped() as step:
             said = _message(written, "assistant", step.text)
-            yield {**said, "tool_calls": [_call(call) for call in step.calls]} if step.calls else said
+            yield {**said, "tool_calls": [cast(Call, call.in_chat) for call in step.calls]} if step.calls else said
             for call, result in zip(step.calls, step.results, strict=True):
                 yield {**_message(written, "tool", result), "tool_call_id": call.id}
         case Said(text=text, mark=mark):
@@ -259,10 +258,6 @@ def _message(written: Written, role: Literal["user", "assistant", "tool", "syste
         "role": role,
         "content": content,
     }
-
-
-def _call(call: ToolCall) -> Call:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def _file(file: File) -> FileName:

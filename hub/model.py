@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from hub.message import Value
+
+T = TypeVar("T")
 
 
 class Usage(Value, frozen=True, kw_only=True):
@@ -40,6 +42,11 @@ class ToolCall(Value, frozen=True, kw_only=True):
     id: str
     name: str
     arguments: str
+
+    @property
+    def in_chat(self) -> dict[str, Any]:
+        """The call as the messages of chat completions have it."""
+        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
 
 
 class Completion(Value, frozen=True, kw_only=True):
@@ -127,19 +134,29 @@ class Model(Protocol):
         ...
 
 
+def step_in_chat(text: str, calls: Sequence[ToolCall], results: Sequence[str]) -> list[dict[str, Any]]:
+    """What was said in a step, with its calls and what they returned, as messages of chat completions."""
+    said: dict[str, Any] = {"role": "assistant", "content": text or None}
+    returned = [
+        {"role": "tool", "tool_call_id": call.id, "content": result}
+        for call, result in zip(calls, results, strict=True)
+    ]
+    return [said | ({"tool_calls": [call.in_chat for call in calls]} if calls else {}), *returned]
+
+
 def answering(model: Model, request: Completion) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
     """The chunks of an answer; the upstream is stopped however the block ends."""
     return stopping(model.complete(request))
 
 
 @asynccontextmanager
-async def stopping(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[AsyncIterator[Chunk]]:
-    """The chunks, whose source is closed however the block ends."""
+async def stopping(source: AsyncIterator[T]) -> AsyncGenerator[AsyncIterator[T]]:
+    """What comes from a source, which is closed however the block ends."""
     try:
-        yield chunks
+        yield source
     finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from hub.agent import Room
 from hub.inline import is_media
 from hub.memory import Entry, Heard, Said, Stepped, Summary
 from hub.message import File, Message, described
+from hub.model import step_in_chat
 
 SHORT = 500
 """Characters that are left of a tool result for which there is no room."""
@@ -220,16 +221,7 @@ def _heard(entry: Heard, images: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def _stepped(entry: Stepped) -> list[dict[str, Any]]:
-    calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in entry.calls
-    ]
-    results = [
-        {"role": "tool", "tool_call_id": call.id, "content": result}
-        for call, result in zip(entry.calls, entry.results, strict=True)
-    ]
-    said: dict[str, Any] = {"role": "assistant", "content": entry.text or None}
-    return [said | ({"tool_calls": calls} if calls else {}), *results]
+    return step_in_chat(entry.text, entry.calls, entry.results)
 
 
 def _said(entry: Said) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ from api.wire import decode, fit
 from hub.accounts.turns import Ask, Call
 from hub.errors import RequestError
 from hub.message import Text, Value
-from hub.model import Completion, Usage
+from hub.model import Completion, Usage, stopping
 
 routes = Blueprint("completions", __name__)
 REFUSED = {
@@ -194,16 +194,12 @@ async def _call(target: Named, asked: CompletionRequest, rest: dict[str, Any]) -
 
     async def pieces(hub: Hub) -> AsyncGenerator[str | End]:
         finish, used = None, Usage()
-        chunks = hub.models.complete(call)
-        try:
+        async with stopping(hub.models.complete(call)) as chunks:
             async for chunk in chunks:
                 finish = chunk.finish or finish
                 used = used + chunk.usage if chunk.usage else used
                 if chunk.text:
                     yield chunk.text
-        finally:
-            if isinstance(chunks, AsyncGenerator):
-                await chunks.aclose()
         yield End(finish=finish, usage=used)
 
     async def make() -> Response:

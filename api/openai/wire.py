@@ -28,7 +28,7 @@ def message(text: str, reasoning: str = "", calls: Sequence[ToolCall] = ()) -> d
     if reasoning:
         said["reasoning_content"] = reasoning
     if calls:
-        said["tool_calls"] = [_call(call) for call in calls]
+        said["tool_calls"] = [call.in_chat for call in calls]
     return said
 
 
@@ -101,7 +101,7 @@ class Chunks:
 
     def _called(self, call: ToolCall) -> bytes:
         index, self._next_call = self._next_call, self._next_call + 1
-        start = _call(call) | {"function": {"name": call.name, "arguments": ""}}
+        start = call.in_chat | {"function": {"name": call.name, "arguments": ""}}
         return self.delta({"tool_calls": [{"index": index, **start}]}) + self.delta(
             {"tool_calls": [{"index": index, "function": {"arguments": call.arguments}}]}
         )
@@ -127,7 +127,3 @@ class Chunks:
             return b""
         self._begun = True
         return self._start + b'{"role":"assistant","content":"","refusal":null}' + self._delta_end
-
-
-def _call(call: ToolCall) -> dict[str, Any]:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, Literal, TypeVar
+from contextlib import aclosing
+from typing import Any, Literal
 
 from api import sse
 from api.openai.responses import items
 from hub.model import ToolCall
 
-T = TypeVar("T")
 _PIECE = re.compile(r"\s{64}|\s{0,63}+(?:\S{8}|\S{1,7}+(?=\s))")
 """A delta: a word with the blanks before it, or eight characters of a long one; what may still grow is none yet."""
 State = dict[str, Any]
@@ -159,16 +158,6 @@ def replay(answer: Answer, output: Iterable[items.Item]) -> bytes:
                 told += answer.call(ToolCall(id=item["call_id"], name=item["name"], arguments=item["arguments"]))
         told += answer.close()
     return told
-
-
-@asynccontextmanager
-async def closing(source: AsyncIterator[T]) -> AsyncGenerator[AsyncIterator[T]]:
-    """The source, ended however the block ends."""
-    try:
-        yield source
-    finally:
-        if isinstance(source, AsyncGenerator):
-            await source.aclose()
 
 
 async def sent(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from api import errors
 from api.openai.reply import Head, Source
 from api.openai.responses import stored
-from api.openai.responses.events import Answer, State, closing, sent
+from api.openai.responses.events import Answer, State, sent
 from api.ports import Answer as Followed
 from api.ports import Hub
 from hub.accounts.responses import Kept
 from hub.accounts.turns import TurnRecord
 from hub.memory import Entry
-from hub.model import ToolCall
+from hub.model import ToolCall, stopping
 from hub.progress import Happening, Progress, Words
 
 
@@ -66,7 +67,7 @@ def _ended(kept: Kept, record: TurnRecord, answer: Answer) -> State:
 async def events(hub: Hub, kept: Kept, followed: Followed, answer: Answer) -> AsyncGenerator[bytes, None]:
     """A turn as events; raises what its asker is told of one that said nothing and was not answered."""
     items = Items(answer, kept)
-    async with closing(followed.happenings()) as happenings:
+    async with stopping(followed.happenings()) as happenings:
         async for happening in happenings:
             yield items.take(happening)
     record = followed.record
@@ -100,6 +101,6 @@ async def told(hub: Hub, kept: Kept, followed: Followed, answer: Answer, silence
     def fail(error: Exception) -> State:
         return stored.failed(stored.begun(kept) | {"output": answer.output}, errors.describe(error))
 
-    async with closing(sent(answer, events(hub, kept, followed, answer), silence, fail)) as told:
+    async with aclosing(sent(answer, events(hub, kept, followed, answer), silence, fail)) as told:
         async for event in told:
             yield event

@@ -14,7 +14,7 @@ from quart import Response, current_app, request
 from api import current, errors, repeats, sse
 from api.openai.reply import Head, Source, begin
 from api.openai.responses import background, items, stored
-from api.openai.responses.events import Answer, State, closing, sent
+from api.openai.responses.events import Answer, State, sent
 from api.openai.responses.items import Item, Placed
 from api.openai.responses.request import ResponseRequest, chat_tools, echo, model_params, session
 from api.openai.shown import shown
@@ -24,7 +24,7 @@ from hub.accounts import responses
 from hub.accounts.responses import Kept
 from hub.accounts.turns import Call
 from hub.errors import RequestError
-from hub.model import Chunk, Completion, Usage
+from hub.model import Chunk, Completion, Usage, stopping
 from hub.store import Connection
 
 _MESSAGE = re.compile(r"messages\[(\d+)\]")
@@ -141,7 +141,7 @@ class Work:
         """
         status, self.problem = ("failed", errors.STOPPING) if self.is_begun else ("cancelled", None)
         try:
-            async with closing(self.hub.models.complete(self.call)) as chunks:
+            async with stopping(self.hub.models.complete(self.call)) as chunks:
                 async for chunk in chunks:
                     yield self._take(chunk)
             status, self.problem = "completed", None
