@@ -19,7 +19,7 @@ from api.openai import wire
 from api.openai.answers import CHAT_ERRORS
 from api.openai.answers import Usage as Used
 from api.openai.models import named
-from api.openai.parameters import Penalty, StreamOptions, Tokens, agent_params
+from api.openai.parameters import Sampling, agent_params
 from api.openai.reply import Head, Source, begin, events
 from api.openai.request import (
     DEFAULT_SESSION,
@@ -47,34 +47,20 @@ REFUSED = {
 _OURS = ("prompt", "echo", "best_of", *REFUSED)
 
 
-class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
+class CompletionRequest(Sampling, frozen=True, kw_only=True):
     """The fields whose type and range bothub checks; others are accepted."""
 
     prompt: str | Annotated[list[str], Meta(min_length=1, max_length=1)]
     model: str | None = None
     session_id: Name | None = None
     user: Name | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
     echo: bool | None = None
-    n: Annotated[int, Meta(ge=1, le=1)] | None = None
     best_of: Annotated[int, Meta(ge=1, le=1)] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    max_tokens: Tokens | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
-    stop: str | Annotated[list[str], Meta(max_length=4)] | None = None
 
     @property
     def text(self) -> str:
         """The prompt."""
         return self.prompt if isinstance(self.prompt, str) else self.prompt[0]
-
-    @property
-    def include_usage(self) -> bool:
-        return bool(self.stream_options and self.stream_options.include_usage)
 
 
 class TextChoice(TypedDict):
@@ -130,9 +116,7 @@ def _parse(body: dict[str, Any]) -> CompletionRequest:
             raise RequestError(f"Invalid '{name}': {why}.", param=name, code="unsupported_parameter")
     if not asked.text.strip():
         raise RequestError("The prompt is empty.", param="prompt", code="invalid_value")
-    if asked.stream_options is not None and not asked.stream:
-        problem = "The 'stream_options' parameter is only allowed when 'stream' is true."
-        raise RequestError(problem, param="stream_options", code="invalid_value")
+    asked.check()
     return asked
 
 

@@ -82,8 +82,8 @@ class OfTheHub(msgspec.Struct, frozen=True):
     tools: bool | None = None
 
 
-class Parameters(msgspec.Struct, frozen=True, kw_only=True):
-    """The parameters whose type and range bothub checks; others are accepted."""
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """What any request for a text may ask: how it is streamed, drawn and ended."""
 
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -91,14 +91,28 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     max_tokens: Tokens | None = None
-    max_completion_tokens: Tokens | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: str | Annotated[list[str], Meta(max_length=4)] | None = None
+
+    @property
+    def include_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    def check(self) -> None:
+        """Raise RequestError for parameters that contradict each other."""
+        if self.stream_options is not None and not self.stream:
+            raise _only("stream_options", "'stream' is true")
+
+
+class Parameters(Sampling, frozen=True, kw_only=True):
+    """The parameters of a chat whose type and range bothub checks; others are accepted."""
+
+    max_completion_tokens: Tokens | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     response_format: PlainText | JsonObject | JsonSchema | None = None
     reasoning_effort: Effort | None = None
     thinking: Thinking | None = None
@@ -108,18 +122,12 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Metadata | None = None
     bothub: OfTheHub | None = None
 
-    @property
-    def include_usage(self) -> bool:
-        return bool(self.stream_options and self.stream_options.include_usage)
-
     def shows_tools(self, otherwise: bool) -> bool:
         """Whether the calls of the hub's own tools are shown in a stream."""
         return otherwise if self.bothub is None or self.bothub.tools is None else self.bothub.tools
 
     def check(self) -> None:
-        """Raise RequestError for parameters that contradict each other."""
-        if self.stream_options is not None and not self.stream:
-            raise _only("stream_options", "'stream' is true")
+        super().check()
         if self.top_logprobs and not self.logprobs:
             raise _only("top_logprobs", "'logprobs' is true")
         check_choice(self.tool_choice, self.tools)
