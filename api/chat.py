@@ -168,9 +168,7 @@ async def _whole(hub: Hub, ask: Ask) -> Source:
     async with hub.turns.ask(ask) as answer:
         async for _ in answer:
             pass
-        record = answer.record
-        if record.status != "completed":
-            raise errors.Told(errors.of_turn(record))
+        record = errors.completed(answer.record)
         said: AgentAnswer = {
             "success": True,
             "response": record.response or "",

@@ -194,6 +194,13 @@ def _of_model(error: errors.ModelError) -> Problem:
     return Problem(status=status, message=str(error), type=kind, code=code, headers=headers)
 
 
+def completed(record: TurnRecord) -> TurnRecord:
+    """The record of a turn that was answered; raises what its asker is told of any other."""
+    if record.status != "completed":
+        raise Told(of_turn(record))
+    return record
+
+
 def of_turn(record: TurnRecord) -> Problem:
     """What the asker is told of a turn that was not answered; asking again is theirs to decide, not their SDK's."""
     headers = FINAL | {"X-Turn-Id": record.id}

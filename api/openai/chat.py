@@ -31,7 +31,7 @@ from api.openai.request import (
 )
 from api.openai.webui import TASK, is_task
 from api.ports import Hub, Named
-from hub.accounts.turns import Ask, TurnRecord
+from hub.accounts.turns import Ask
 from hub.message import File
 from hub.model import ToolCall
 from hub.progress import Happening, Words
@@ -110,7 +110,7 @@ async def _whole(hub: Hub, ask: Ask) -> Source:
     async with hub.turns.ask(ask) as answer:
         async for _ in answer:
             pass
-        record = _completed(answer.record)
+        record = errors.completed(answer.record)
         said = wire.message(record.response or "")
         body = wire.completion(
             answer.id,
@@ -132,7 +132,7 @@ async def _streamed(hub: Hub, ask: Ask, chat: ChatRequest, show_tools: bool, sil
         chunks = wire.Chunks(answer.id, int(hub.clock()), ask.agent, with_usage=chat.include_usage)
 
         def end() -> bytes:
-            record = _completed(answer.record)
+            record = errors.completed(answer.record)
             return chunks.finish(record.finish or "stop") + chunks.usage(wire.usage(record.usage))
 
         if chat.shows_tools(show_tools):
@@ -158,10 +158,3 @@ def _shown(chunks: wire.Chunks, happening: Happening) -> bytes:
             return chunks.calls([happening])
         case _:
             return b""
-
-
-def _completed(record: TurnRecord) -> TurnRecord:
-    """The record, if the turn was answered; raises what its asker is told otherwise."""
-    if record.status != "completed":
-        raise errors.Told(errors.of_turn(record))
-    return record

@@ -149,9 +149,7 @@ async def _answered(hub: Hub, ask: Ask, asked: CompletionRequest, silence: float
         async def pieces() -> AsyncGenerator[str | End]:
             async for text in answer:
                 yield text
-            record = answer.record
-            if record.status != "completed":
-                raise errors.Told(errors.of_turn(record))
+            record = errors.completed(answer.record)
             yield End(finish=record.finish, usage=record.usage)
 
         text = TextWriter(answer.id, int(hub.clock()), ask.agent, asked)

@@ -70,9 +70,7 @@ async def events(hub: Hub, kept: Kept, followed: Followed, answer: Answer) -> As
     async with stopping(followed.happenings()) as happenings:
         async for happening in happenings:
             yield items.take(happening)
-    record = followed.record
-    if record.status != "completed" and not answer.has_begun:
-        raise errors.Told(errors.of_turn(record))
+    record = followed.record if answer.has_begun else errors.completed(followed.record)
     yield answer.close()
     if items.said == (record.response or ""):
         yield answer.end(_ended(kept, record, answer))

@@ -139,10 +139,9 @@ async def _whole(hub: Hub, ask: Ask, kept: Kept) -> Source:
     async with hub.turns.ask(ask) as followed:
         async for _ in followed:
             pass
-        if followed.record.status != "completed":
-            raise errors.Told(errors.of_turn(followed.record))
+        record = errors.completed(followed.record)
         kept = await _attached(hub, ask, kept, followed.id)
-        body = msgspec.json.encode(follow.state(kept, *await follow.look(hub, followed.record)))
+        body = msgspec.json.encode(follow.state(kept, *await follow.look(hub, record)))
         yield Head(id=kept.id, length=len(body))
         yield body
         followed.began()
