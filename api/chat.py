@@ -15,7 +15,7 @@ from api.document import FileField, document
 from api.events import EVENTS, events
 from api.openai.parts import attached, read, stored
 from api.openai.reply import Head, Source, begin
-from api.openai.request import DEFAULT_SESSION, SESSION_HEADERS, Name, own_session, session_header
+from api.openai.request import DEFAULT_SESSION, SESSION_SENT, TURN, TURN_SENT, Name, own_session, session_header
 from api.ports import Hub, Named
 from api.uploads import Upload
 from api.wire import answer as write
@@ -67,10 +67,6 @@ class Queued(TypedDict):
     id: str
 
 
-HEADERS: dict[str, str] = dict.fromkeys(SESSION_HEADERS, "The conversation, unless the body names one.")
-SENDS = {"X-Turn-Id": "The id of the turn."}
-
-
 @routes.post("/api/v1/chat")
 @require("chat")
 @document(
@@ -79,8 +75,8 @@ SENDS = {"X-Turn-Id": "The id of the turn."}
     form=AgentForm,
     example=HELLO,
     errors=(404, 415, 422, 429, 502, 504),
-    headers={**HEADERS, "Accept": "`text/event-stream` for the turn as events."},
-    sends=SENDS,
+    headers={**SESSION_SENT, "Accept": "`text/event-stream` for the turn as events."},
+    sends=TURN_SENT,
     once=True,
 )
 async def chat() -> Response:
@@ -106,8 +102,8 @@ async def chat() -> Response:
     form=AgentForm,
     example=HELLO,
     errors=(404, 415, 422, 429),
-    headers=HEADERS,
-    sends=SENDS,
+    headers=SESSION_SENT,
+    sends=TURN_SENT,
     once=True,
 )
 async def later() -> Response:
@@ -116,7 +112,7 @@ async def later() -> Response:
     async def make(ask: Ask) -> Response:
         await current.hub().turns.start(ask)
         taken: Queued = {"success": True, "status": "queued", "agentName": ask.agent, "id": ask.id}
-        return write(taken, 202, {"X-Turn-Id": ask.id})
+        return write(taken, 202, {TURN: ask.id})
 
     return await _asked(make)
 

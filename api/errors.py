@@ -10,6 +10,7 @@ from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
 from api import sse
+from api.openai.request import TURN
 from api.openai.wire import DONE
 from api.wire import answer
 from hub import errors
@@ -203,7 +204,7 @@ def completed(record: TurnRecord) -> TurnRecord:
 
 def of_turn(record: TurnRecord) -> Problem:
     """What the asker is told of a turn that was not answered; asking again is theirs to decide, not their SDK's."""
-    headers = FINAL | {"X-Turn-Id": record.id}
+    headers = FINAL | {TURN: record.id}
     if record.status == "cancelled":
         message = "The turn was cancelled."
         return Problem(status=409, message=message, type="server_error", code="turn_cancelled", headers=headers)

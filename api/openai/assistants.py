@@ -13,7 +13,7 @@ from api.openai import passthrough
 from api.openai.answers import CHAT, CHAT_ERRORS, HELLO
 from api.openai.forms import ChatForm, read_chat
 from api.openai.models import Models, model
-from api.openai.request import ChatRequest, parse
+from api.openai.request import TURN_SENT, ChatRequest, parse
 from api.ports import Named
 from api.wire import answer
 from hub.errors import NotFound
@@ -29,7 +29,7 @@ routes = Blueprint("assistants", __name__, url_prefix="/api/v1/assistants/<id>/v
     form=ChatForm,
     example=HELLO,
     errors=CHAT_ERRORS,
-    sends={"X-Turn-Id": "The id of the turn."},
+    sends=TURN_SENT,
     once=True,
 )
 async def complete(id: str) -> Response:

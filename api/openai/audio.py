@@ -14,7 +14,8 @@ from api.auth import require
 from api.document import Content, FileField, document
 from api.openai.files import one
 from api.openai.models import named
-from api.openai.work import SENDS, SESSION, TURN, WORK_ERRORS, work_of
+from api.openai.request import TURN
+from api.openai.work import SENDS, SESSION, WORK_ERRORS, work_of
 from api.uploads import Upload
 from api.wire import answer, fit
 from hub.accounts.turns import Work

@@ -21,7 +21,10 @@ from api.openai.parts import heard
 from api.openai.reply import Head, Source, begin, events
 from api.openai.request import (
     DEFAULT_SESSION,
-    SESSION_HEADERS,
+    SESSION_SENT,
+    TOOLS_IGNORED,
+    TURN_SENT,
+    WARNING_SENT,
     ChatRequest,
     is_repeated,
     last_user,
@@ -39,7 +42,6 @@ from hub.view import is_image
 
 routes = Blueprint("chat", __name__)
 PICTURES_UNSEEN = '299 bothub "The model of this agent takes no pictures; it was told their names."'
-TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the request were ignored."'
 
 
 @routes.post("/v1/chat/completions")
@@ -51,10 +53,10 @@ TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the req
     example=HELLO,
     errors=CHAT_ERRORS,
     headers={
-        **dict.fromkeys(SESSION_HEADERS, "The conversation, unless the body names one."),
+        **SESSION_SENT,
         TASK: "The kind of a task of Open WebUI's own, which an agent does not remember.",
     },
-    sends={"X-Turn-Id": "The id of the turn.", "Warning": "What of the request was not heeded."},
+    sends=TURN_SENT | WARNING_SENT,
     once=True,
 )
 async def complete() -> Response:

@@ -23,7 +23,8 @@ from api.openai.parameters import Sampling, agent_params
 from api.openai.reply import Head, Source, begin, events
 from api.openai.request import (
     DEFAULT_SESSION,
-    SESSION_HEADERS,
+    SESSION_SENT,
+    TURN_SENT,
     Name,
     is_repeated,
     model_params,
@@ -90,8 +91,8 @@ class TextCompletion(TypedDict):
     body=CompletionRequest,
     example={"prompt": "count to 3"},
     errors=CHAT_ERRORS,
-    headers=dict.fromkeys(SESSION_HEADERS, "The conversation with an agent, unless the body names one."),
-    sends={"X-Turn-Id": "The id of the turn."},
+    headers=SESSION_SENT,
+    sends=TURN_SENT,
     once=True,
 )
 async def complete() -> Response:

@@ -16,7 +16,8 @@ from api import current, repeats
 from api.auth import require
 from api.document import document
 from api.openai.models import named
-from api.openai.work import SENDS, SESSION, TURN, WORK_ERRORS, work_of
+from api.openai.request import TURN
+from api.openai.work import SENDS, SESSION, WORK_ERRORS, work_of
 from api.wire import answer, fit, read
 from hub.accounts.turns import Work
 from hub.model import Embeddable

@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 from quart import Response
 
 from api import errors, sse
+from api.openai.request import TURN
 from api.openai.wire import DONE
 from api.wire import JSON
 from hub.message import Value
@@ -35,7 +36,7 @@ async def begin(source: Source) -> Response:
     head = await anext(source)
     assert isinstance(head, Head)
     body = cast(AsyncGenerator[bytes, None], source)
-    headers = {"X-Turn-Id": head.id}
+    headers = {TURN: head.id}
     if head.length is None:
         return sse.stream(body, headers)
     return Response(body, 200, {**headers, "Content-Length": str(head.length)}, content_type=JSON)

@@ -17,6 +17,12 @@ from hub.errors import InboxFull, RequestError
 OWN_SESSION = "Requests without a session share one: pass session_id to have your own."
 DEFAULT_SESSION = "default"
 SESSION_HEADERS = ("Session-Id", "X-Session-Id", "X-OpenWebUI-Chat-Id")
+SESSION_SENT: dict[str, str] = dict.fromkeys(SESSION_HEADERS, "The conversation, unless the body names one.")
+TURN = "X-Turn-Id"
+"""The header of an answer that names its turn."""
+TURN_SENT = {TURN: "The id of the turn."}
+WARNING_SENT = {"Warning": "What of the request was not heeded."}
+TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the request were ignored."'
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _ABOUT_THE_REQUEST = {"model", "messages", "stream", "stream_options", "session_id", "bothub", "tools", "n"}
 Name = Annotated[str, Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]

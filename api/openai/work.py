@@ -7,12 +7,10 @@ import uuid
 from quart import request
 
 from api import current
-from api.openai.request import SESSION_HEADERS, session_header
+from api.openai.request import SESSION_HEADERS, TURN, session_header
 from api.ports import Named
 from hub.accounts.turns import Work
 
-TURN = "X-Turn-Id"
-"""The header that names the turn."""
 SENDS = {TURN: "The id of the turn that this is recorded as."}
 SESSION: dict[str, str] = dict.fromkeys(SESSION_HEADERS, "The session that the turn is recorded in.")
 WORK_ERRORS = (404, 415, 422, 429, 502, 504)

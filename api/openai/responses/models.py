@@ -13,6 +13,7 @@ from quart import Response, current_app, request
 
 from api import current, errors, repeats, sse
 from api.openai.reply import Head, Source, begin
+from api.openai.request import TURN
 from api.openai.responses import background, items, stored
 from api.openai.responses.events import Answer, State, sent
 from api.openai.responses.items import Item, Placed
@@ -47,7 +48,7 @@ async def _answer(asked: ResponseRequest, work: Work) -> Response:
     cast(Any, current_app).add_background_task(background.run, hub, work.kept, work.events, queue)
     if queue is not None:
         return await begin(_relayed(work, queue, silence))
-    return answer(stored.begun(work.kept) | {"status": "queued"}, headers={"X-Turn-Id": work.kept.id})
+    return answer(stored.begun(work.kept) | {"status": "queued"}, headers={TURN: work.kept.id})
 
 
 async def _question(target: Named, asked: ResponseRequest, body: dict[str, Any]) -> tuple[Call, Kept]:

@@ -14,7 +14,7 @@ from api.document import document
 from api.openai.answers import CHAT_ERRORS
 from api.openai.models import named
 from api.openai.reply import begin
-from api.openai.request import SESSION_HEADERS
+from api.openai.request import SESSION_SENT, TURN_SENT, WARNING_SENT
 from api.openai.responses import background, follow, models, stored, turns
 from api.openai.responses.answers import RESPONSE, InputItems, ResponseDeleted, ResponseShown
 from api.openai.responses.request import ResponseRequest, parse
@@ -48,8 +48,8 @@ class ItemsPage(msgspec.Struct):
     body=ResponseRequest,
     example={"input": "count to 3"},
     errors=CHAT_ERRORS,
-    headers=dict.fromkeys(SESSION_HEADERS, "The conversation, unless the body names one."),
-    sends={"X-Turn-Id": "The id of the turn.", "Warning": "What of the request was not heeded."},
+    headers=SESSION_SENT,
+    sends=TURN_SENT | WARNING_SENT,
     once=True,
 )
 async def create() -> Response:

@@ -13,7 +13,7 @@ from quart import Response, request
 from api import current, errors, repeats
 from api.openai import parts
 from api.openai.reply import Head, Source, begin
-from api.openai.request import is_repeated
+from api.openai.request import TOOLS_IGNORED, TURN, is_repeated
 from api.openai.responses import follow, items, stored
 from api.openai.responses.events import Answer
 from api.openai.responses.items import Placed
@@ -29,8 +29,6 @@ from hub.errors import RequestError
 from hub.memory import Entry
 from hub.message import API, Address
 from hub.store import Connection
-
-TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the request were ignored."'
 
 
 async def create(target: Named, asked: ResponseRequest, body: dict[str, Any], raw: bytes) -> Response:
@@ -62,7 +60,7 @@ async def _answer(asked: ResponseRequest, ask: Ask, kept: Kept) -> Response:
     kept = await _attached(hub, ask, kept, kept.id)
     if asked.stream:
         return await begin(follow.taken_up(hub, kept, -1, silence))
-    return answer(await show(hub, kept), headers={"X-Turn-Id": kept.id})
+    return answer(await show(hub, kept), headers={TURN: kept.id})
 
 
 async def show(hub: Hub, kept: Kept) -> dict[str, Any] | None:
