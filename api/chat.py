@@ -19,8 +19,6 @@ from api.openai.request import DEFAULT_SESSION, SESSION_SENT, TURN, TURN_SENT, N
 from api.ports import Hub, Named
 from api.uploads import Upload
 from api.wire import answer as write
-from api.wire import body as read_body
-from api.wire import decode, fit
 from hub.accounts.turns import Ask
 from hub.errors import NotFound
 from hub.message import Part
@@ -119,7 +117,7 @@ async def later() -> Response:
 
 async def _asked(make: Callable[[Ask], Awaitable[Response]], *, streams: bool = False) -> Response:
     """What `make` makes of the request's question."""
-    new, files = await _read()
+    new, files = await uploads.read(NewChat)
     agent = _agent(new.agent)
     session = new.session_id or session_header(request.headers)
     ask = Ask(
@@ -133,14 +131,6 @@ async def _asked(make: Callable[[Ask], Awaitable[Response]], *, streams: bool = 
     )
     with own_session(named=session is not None):
         return await repeats.turn(ask, [ask.agent, ask.session_id, ask.parts, streams], make)
-
-
-async def _read() -> tuple[NewChat, Sequence[Upload]]:
-    """The body, JSON or a form with files."""
-    if request.mimetype != "multipart/form-data":
-        return fit(decode(await read_body()), NewChat), ()
-    fields, files = await uploads.form()
-    return fit(fields, NewChat), files
 
 
 async def _parts(new: NewChat, files: Sequence[Upload]) -> tuple[Part, ...]:

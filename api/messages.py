@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 from msgspec import Meta
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 
 from api import current, posting, uploads
 from api.auth import require
@@ -20,7 +20,7 @@ from api.openai.parts import file as one_file
 from api.openai.parts import read as content
 from api.repeats import once
 from api.uploads import Upload
-from api.wire import answer, fit, query, read
+from api.wire import answer, query
 from hub.deliveries import DeliveryRecord
 from hub.errors import NotFound, RequestError
 from hub.inline import ANY, media_type
@@ -164,7 +164,7 @@ class Since(msgspec.Struct):
 )
 async def create() -> Response:
     """Post to a chat and wait 10 s for the end: 200 delivered, 202 still waiting, 502 not delivered."""
-    new, files = await _read()
+    new, files = await uploads.read(NewMessage)
     to = posting.address(
         new.channel, new.chatId if new.chat_id is None else new.chat_id, new.thread_id or new.threadId, chat="chatId"
     )
@@ -237,14 +237,6 @@ def shown(post: Post) -> RoomMessage:
         "buttons": [[{"text": button.text, "value": button.value} for button in row] for row in post.buttons],
         "at": int(post.at),
     }
-
-
-async def _read() -> tuple[NewMessage, Sequence[Upload]]:
-    """The body, JSON or a form with files."""
-    if request.mimetype != "multipart/form-data":
-        return await read(NewMessage), ()
-    fields, files = await uploads.form()
-    return fit(fields, NewMessage), files
 
 
 async def _said(new: NewMessage, files: Sequence[Upload]) -> tuple[Part, ...]:

@@ -13,10 +13,10 @@ from quart import Quart
 
 from api import auth, errors, request_id
 from api.document import Content, Documented, Stream, documented
+from api.uploads import FORM
+from api.wire import JSON
 
-JSON = "application/json"
 EVENTS = "text/event-stream"
-FORM = "multipart/form-data"
 ABOUT = """\
 One API for programs that talk to agents and models, and for posting into chats. Everything below `/v1` takes what
 OpenAI's clients send. Errors have OpenAI's shape but where a route says otherwise. Times are whole Unix seconds, and

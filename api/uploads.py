@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar, cast
 
 from quart import request
 from quart.datastructures import FileStorage
 from werkzeug.exceptions import RequestTimeout
 
 from api import current
-from api.wire import BODY_SECONDS
+from api.wire import BODY_SECONDS, fit
+from api.wire import read as read_json
 from hub.errors import RequestError
 from hub.inline import file_name, image_type, media_type, read_data_url, too_large
 from hub.message import File
 
+T = TypeVar("T")
+FORM = "multipart/form-data"
 FILE_LIMIT = 10 * 2**20
 """Bytes of one file."""
 MOST = 20
@@ -50,6 +54,14 @@ def inline(url: str, name: str | None, param: str) -> Upload:
     except RequestError as error:
         error.param = param
         raise
+
+
+async def read(type: type[T]) -> tuple[T, Sequence[Upload]]:
+    """The body as a value, JSON or a form, and the files of the form; raises what `wire.read` and `form` raise."""
+    if request.mimetype != FORM:
+        return await read_json(type), ()
+    fields, files = await form()
+    return fit(fields, type), files
 
 
 async def form() -> tuple[dict[str, Any], list[Upload]]:

@@ -15,16 +15,14 @@ from typing import Any, Self, TypedDict, cast
 import msgspec
 from quart import Blueprint, Response, request
 
-from api import current, posting, sse
+from api import current, posting, sse, uploads
 from api.auth import require
 from api.document import FileField, Stream, document
 from api.messages import RoomMessage, cursor, shown
 from api.openai.parts import attached, read
 from api.ports import Hub
 from api.repeats import once
-from api.uploads import Upload, form
-from api.wire import fit
-from api.wire import read as read_body
+from api.uploads import Upload
 from hub.accounts.keys import Key
 from hub.errors import InboxFull, NotFound, RequestError
 from hub.message import Address, Author, Live, Message, Part
@@ -111,7 +109,7 @@ class From(msgspec.Struct):
 async def say(room: str) -> Response:
     """Say something to the room's agent: 202 once it is stored; `id` is the message's in the room."""
     to = posting.address(WEB, room, chat="room")
-    new, files = await _read()
+    new, files = await uploads.read(NewSaying)
     author = _author(new.name)
     below = None if new.press is None else await _pressed(to, new, files)
     if below is None:
@@ -147,14 +145,6 @@ async def events(room: str) -> Response:
     last = request.headers.get("Last-Event-ID") or request.args.get("after")
     after = cursor(last, "Last-Event-ID") if last else None
     return sse.stream(_follow(current.hub(), to, after, current.keep_alive()))
-
-
-async def _read() -> tuple[NewSaying, Sequence[Upload]]:
-    """The body, JSON or a form with files."""
-    if request.mimetype != "multipart/form-data":
-        return await read_body(NewSaying), ()
-    fields, files = await form()
-    return fit(fields, NewSaying), files
 
 
 async def _said(new: NewSaying, files: Sequence[Upload]) -> tuple[Part, ...]:

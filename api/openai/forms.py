@@ -12,10 +12,9 @@ from quart import request
 from api import posting
 from api.document import FileField
 from api.openai.request import Name
-from api.uploads import Upload, at_most, form
+from api.uploads import FORM, Upload, at_most, form
 from api.wire import body, decode, fit
 
-FORM = "multipart/form-data"
 _encode = msgspec.json.Encoder().encode
 
 
