@@ -16,9 +16,6 @@ from hub.model import ToolCall, Usage
 from hub.posts import Posts, may_post
 from hub.when import When
 
-POST_WAIT = 10.0
-"""How long a tool waits for its post's receipt, in seconds."""
-POST_EXPIRES = 24 * 3600.0
 _NOTHING = "There is no conversation here that could be remembered."
 
 
@@ -89,9 +86,8 @@ class Errand:
             parts=parts,
             buttons=buttons,
             author=Author(id=self._agent, name=self._agent, kind="agent"),
-            expires_at=self._desk.clock() + POST_EXPIRES,
         )
-        return self._desk.posts.receipt(await self._desk.posts.deliver(delivery, POST_WAIT))
+        return await self._desk.posts.post(delivery)
 
     async def react(self, key: str, emoji: str) -> Receipt:
         """Refused: there is no message in a chat."""

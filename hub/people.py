@@ -23,13 +23,11 @@ from hub.errors import Conflict
 from hub.files import FileStore
 from hub.message import Value
 from hub.signals import POLL
-from hub.store import Connection, search
+from hub.store import Connection
 from hub.store.tables import entries, facts, messages, posts, responses, sessions, turns, uploads
-from hub.traces import MESSAGES, PAGE, POSTS, SCHEDULES, TURNS, Person, Shown, Trace
+from hub.traces import MESSAGES, PAGE, POSTS, SCHEDULES, STOP_WAIT, TURNS, Person, Shown, Trace
 from hub.uploads import Uploads
 
-STOP_WAIT = 15.0
-"""How long an erase waits for a turn that it stopped, in seconds."""
 ORPHANED_AFTER = 24 * 3600.0
 """A file that nothing refers to for so long belongs to nobody any more, in seconds."""
 
@@ -150,7 +148,7 @@ class People:
         for step, unit in _UNITS.items():
             done[step] = await self._repeat(unit, person, partial(progress, step))
         done["uploads"] = 0 if person.key is None else await self._uploads.forget(person.key)
-        await self._clean()
+        await traces.clean(self._store)
         return Erased(person=str(person), **done)
 
     async def _find(self, person: Person) -> Person:
@@ -247,12 +245,6 @@ class People:
             done += more
             tell(done)
         return done
-
-    async def _clean(self) -> None:
-        """Have the index of words forget what was taken out of it."""
-        first = True
-        while await self._store.write(partial(search.clean, first=first)):
-            first = False
 
     async def _theirs(self, trace: Trace, person: Person, where: Any = None) -> AsyncGenerator[Any]:
         async for row in self._rows(trace.table, where):

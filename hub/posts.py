@@ -18,6 +18,10 @@ from hub.message import Address, Delivery, channel_inbox
 from hub.signals import POLL
 
 NOT_ENABLED = "channel not enabled"
+WAIT = 10.0
+"""How long a tool waits for its post's receipt, in seconds."""
+EXPIRES = 24 * 3600.0
+"""How long the post of a tool waits for its channel, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,11 @@ class Posts:
     def __init__(self, bus: Bus, channels: Channels) -> None:
         self._bus = bus
         self.channels = channels
+
+    async def post(self, delivery: Delivery, hold: Lease | None = None) -> Receipt:
+        """Deliver what a tool posts, and tell it what has become of that so far; raises what `deliver` raises."""
+        delivery = msgspec.structs.replace(delivery, expires_at=self._bus.clock() + EXPIRES)
+        return self.receipt(await self.deliver(delivery, WAIT, hold))
 
     async def deliver(self, delivery: Delivery, wait: float, hold: Lease | None = None) -> DeliveryRecord:
         """Put a delivery on its way once per id and wait up to `wait` seconds for its end.

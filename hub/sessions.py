@@ -9,19 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from hub import memory
+from hub import memory, traces
 from hub.accounts import turns
 from hub.bus import Bus
 from hub.errors import Conflict
 from hub.memory import Entry
 from hub.message import API, Address, Value, agent_inbox
 from hub.signals import POLL
-from hub.store import search
 from hub.store.tables import conversations, entries, lanes, messages, responses, sessions
-from hub.traces import MESSAGES, PAGE, silence
-
-STOP_WAIT = 15.0
-"""How long an erase waits for a turn that it stopped, in seconds."""
+from hub.traces import MESSAGES, PAGE, STOP_WAIT
 
 
 class SessionRecord(Value, frozen=True, kw_only=True):
@@ -95,9 +91,7 @@ class Sessions:
         if lane is not None:
             await self._blank(*lane)
         await self._store.write(partial(_remove, session=session.id))
-        first = True
-        while await self._store.write(partial(search.clean, first=first)):
-            first = False
+        await traces.clean(self._store)
 
     async def _stop(self, session: SessionRecord, waiting: Sequence[str]) -> None:
         """Withdraw what waits, and stop what runs, of what was asked before the session was let go of."""
@@ -152,11 +146,7 @@ def _drop(connection: Connection, session: int) -> int:
     """A unit: erase some of its entries, and what the rows of their turns say; returns how many."""
     some = select(entries.c.id, entries.c.turn).where(entries.c.session == session).order_by(entries.c.id).limit(PAGE)
     rows = connection.execute(some).all()
-    if rows:
-        ids = [row.id for row in rows]
-        search.forget(connection, ids)
-        connection.execute(delete(entries).where(entries.c.id.in_(ids)))
-        _silence(connection, sorted({row.turn for row in rows}))
+    _silence(connection, traces.drop(connection, rows))
     return len(rows)
 
 
@@ -171,7 +161,7 @@ def _blank(connection: Connection, lane: int, after: int, tail: int, now: float)
 
 def _silence(connection: Connection, ids: Sequence[str]) -> None:
     """A unit: take the words out of some turns, and the responses away that they were."""
-    silence(connection, ids)
+    traces.silence(connection, ids)
     connection.execute(delete(responses).where(responses.c.id.in_(ids)))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from hub.errors import RequestError
 from hub.memory import Heard
 from hub.message import API, Address, Author, Delivery, Message, Text
 from hub.rooms import OUTBOX
-from hub.store import search
+from hub.store import Store, search
 from hub.store.lanes import CLOSED
 from hub.store.tables import (
     conversations,
@@ -38,6 +39,8 @@ PAGE = 200
 """Rows that are read or written at a time."""
 ERASED = "(erased)"
 """What stands where a person's words were."""
+STOP_WAIT = 15.0
+"""How long an erase waits for a turn that it stopped, in seconds."""
 _REF = re.compile(rb"[0-9a-f]{64}")
 _JSON = msgspec.json.Decoder()
 Shown = dict[str, Any]
@@ -222,12 +225,17 @@ def drop_entries(connection: Connection, person: Person) -> int:
     """Erase what was said in their private chats by either side, with what the turns' rows have of it."""
     some = select(entries.c.id, entries.c.turn).join(sessions, sessions.c.id == entries.c.session)
     rows = connection.execute(some.where(sessions.c.person == str(person)).limit(PAGE)).all()
-    if rows:
-        ids = [row.id for row in rows]
+    silence(connection, drop(connection, rows))
+    return len(rows)
+
+
+def drop(connection: Connection, rows: Sequence[Any]) -> list[str]:
+    """A unit: erase entries by their `id` and `turn`; returns the turns."""
+    ids = [row.id for row in rows]
+    if ids:
         search.forget(connection, ids)
         connection.execute(delete(entries).where(entries.c.id.in_(ids)))
-        silence(connection, sorted({row.turn for row in rows}))
-    return len(rows)
+    return sorted({row.turn for row in rows})
 
 
 def drop_sessions(connection: Connection, person: Person) -> int:
@@ -259,6 +267,13 @@ def drop_answers(connection: Connection, person: Person) -> int:
     mine = select(idempotency.c.key).where(idempotency.c.key_id == person.key).limit(PAGE)
     statement = delete(idempotency).where(idempotency.c.key_id == person.key, idempotency.c.key.in_(mine))
     return connection.execute(statement).rowcount
+
+
+async def clean(store: Store) -> None:
+    """Have the index of words forget what was taken out of it."""
+    first = True
+    while await store.write(partial(search.clean, first=first)):
+        first = False
 
 
 # How it is shown.

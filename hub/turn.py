@@ -32,9 +32,6 @@ from hub.voices import Voices
 from hub.worker import Work
 
 log = structlog.get_logger()
-POST_WAIT = 10.0
-"""How long a tool waits for its post's receipt, in seconds."""
-POST_EXPIRES = 24 * 3600.0
 MOST = 100
 """How many messages a turn takes at a time."""
 MOST_PAUSES = 10
@@ -331,13 +328,9 @@ class RunningTurn:
 
     async def _deliver(self, key: str, address: Address, **what: Any) -> Receipt:
         delivery = Delivery(
-            id=f"{self.id}.{len(self.steps)}.{key}",
-            address=address,
-            author=self._persona.author,
-            expires_at=self._bus.clock() + POST_EXPIRES,
-            **what,
+            id=f"{self.id}.{len(self.steps)}.{key}", address=address, author=self._persona.author, **what
         )
-        return self._persona.posts.receipt(await self._persona.posts.deliver(delivery, POST_WAIT, hold=self._lease))
+        return await self._persona.posts.post(delivery, hold=self._lease)
 
     async def keep(self, name: str, media_type: str, content: bytes) -> File:
         """Store a file, to be posted."""
