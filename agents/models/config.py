@@ -93,13 +93,16 @@ class ModelSettings(Closed):
             yield "max_output", "leaves no room in 'context' for what is asked"
         if self.provider == "bedrock-converse":
             yield from self._aws_faults()
-        if self.provider in PROVIDED and any(
-            find_spec(sdk) is None for sdk in ("pydantic_ai", PROVIDED[self.provider])
-        ):
-            yield "provider", 'needs a package that is not installed: pip install "bothub[providers]"'
+        if not all(map(_is_installed, self._packages)):
+            package = "bothub[providers]" if self.provider in PROVIDED else f"pydantic-ai-slim[{self.provider}]"
+            yield "provider", f'needs a package that is not installed: pip install "{package}"'
 
-        if self.provider in OTHERS and not all(map(_is_installed, ("pydantic_ai", _SDKS.get(self.provider, "openai")))):
-            yield "provider", f'needs a package that is not installed: pip install "pydantic-ai-slim[{self.provider}]"'
+    @property
+    def _packages(self) -> tuple[str, ...]:
+        """The modules that its provider is asked with, beside those that are always there."""
+        if self.provider in PROVIDED:
+            return "pydantic_ai", PROVIDED[self.provider]
+        return ("pydantic_ai", _SDKS.get(self.provider, "openai")) if self.provider in OTHERS else ()
 
     def hints(self) -> Iterator[tuple[str, str]]:
         """What an operator should know of an enabled model: a key, and a sentence."""
