@@ -63,8 +63,9 @@ async def identify() -> Key:
     hub = current.hub()
     secret = _secret()
     local = hub.local_key if hub.local_key is not None and _is_local() else None
-    key = await hub.store.read(lambda connection: keys.identify(connection, secret, local))
-    if key is None or not key.usable(hub.clock()):
+    now = hub.clock()
+    key = await hub.store.read(lambda connection: keys.identify(connection, secret, local, now))
+    if key is None or not key.usable(now):
         raise Unauthorized(_why_not(hub, secret), code="invalid_api_key")
     return key
 

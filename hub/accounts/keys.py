@@ -14,9 +14,10 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.accounts.limits import Limits
 from hub.message import Address, Value
 from hub.store.tables import keys
 
@@ -44,6 +45,17 @@ class Key(Value, frozen=True, kw_only=True):
     owner_id: int | None = None
     active: bool = True
     expires_at: float | None = None
+    agents: tuple[str, ...] | None = None
+    """The only agents it may use, of those it is granted; None: all of them."""
+    models: tuple[str, ...] | None = None
+    limits: Limits = Limits()
+    unlimited: bool = False
+    """Whether whoever pays for it has no quota."""
+
+    @property
+    def payer(self) -> int:
+        """The id of the key that pays for what it asks: its owner's, or its own."""
+        return self.owner_id or self.id
 
     def usable(self, now: float) -> bool:
         """Whether it is active and has not expired."""
@@ -76,24 +88,29 @@ def hash_of(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
-def identify(connection: Connection, secret: str, local: str | None) -> Key | None:
+def shown_of(secret: str) -> str:
+    """What a list may show of a secret."""
+    return secret[: min(SHOWN, len(secret) // 4)]
+
+
+def identify(connection: Connection, secret: str, local: str | None, now: float) -> Key | None:
     """A unit: the key a request acts as; with `local`, the name of a key, every secret not made here acts as that."""
-    key = find(connection, secret) if secret else None
+    key = find(connection, secret, now) if secret else None
     if key is None and local is not None and not secret.startswith(PREFIXES):
         return find_local(connection, local)
     return key
 
 
-def find(connection: Connection, secret: str) -> Key | None:
-    """A unit: the key with this secret, inactive where its owner is; or None."""
-    row = connection.execute(_FIND, {"hash_": hash_of(secret)}).first()
-    return None if row is None else _key(row)
+def find(connection: Connection, secret: str, now: float) -> Key | None:
+    """A unit: the key with this secret, or for a while yet with the one before; inactive where its owner is."""
+    row = connection.execute(_FIND, {"hash_": hash_of(secret), "now": now}).first()
+    return None if row is None else key_of(row)
 
 
 def find_local(connection: Connection, name: str) -> Key | None:
     """A unit: the key without a secret that local clients act as, or None."""
     row = connection.execute(_LOCAL, {"name_": name}).first()
-    return None if row is None else _key(row)
+    return None if row is None else key_of(row)
 
 
 def create(
@@ -123,7 +140,7 @@ def create(
         "expires_at": expires_at,
     }
     made = connection.execute(insert(keys).values(row).returning(keys.c.id)).scalar_one()
-    return _key(connection.execute(_BY_ID, {"id_": made}).one())
+    return key_of(connection.execute(_BY_ID, {"id_": made}).one())
 
 
 def ensure_bootstrap(connection: Connection, secret: str, now: float, *, only: bool) -> Key:
@@ -135,7 +152,7 @@ def ensure_bootstrap(connection: Connection, secret: str, now: float, *, only: b
     connection.execute(_ensure(connection.dialect.name), row)
     if only:
         connection.execute(_RETIRE, {"hash_": row["hash"]})
-    return _key(connection.execute(_FIND, {"hash_": row["hash"]}).one())
+    return key_of(connection.execute(_FIND, {"hash_": row["hash"], "now": now}).one())
 
 
 def ensure_local(connection: Connection, name: str, now: float) -> Key:
@@ -148,7 +165,7 @@ def _row(secret: str | None, name: str, role: Role, source: str, now: float) -> 
     return {
         "name": name,
         "hash": None if secret is None else hash_of(secret),
-        "prefix": "" if secret is None else secret[: min(SHOWN, len(secret) // 4)],
+        "prefix": "" if secret is None else shown_of(secret),
         "role": role,
         "scopes": "",
         "balance": 0,
@@ -160,12 +177,20 @@ def _row(secret: str | None, name: str, role: Role, source: str, now: float) -> 
 
 
 _OWNER = keys.alias("owner")
-_KEYS = select(keys, _OWNER.c.active.label("owner_active")).join_from(
+KEYS = select(keys, _OWNER.c.active.label("owner_active"), _OWNER.c.month_quota.label("owner_quota")).join_from(
     keys, _OWNER, _OWNER.c.id == keys.c.owner_id, isouter=True
 )
-_BY_ID = _KEYS.where(keys.c.id == bindparam("id_"))
-_FIND = _KEYS.where(keys.c.hash == bindparam("hash_"))
-_LOCAL = _KEYS.where(keys.c.hash.is_(None), keys.c.name == bindparam("name_")).order_by(keys.c.id)
+"""What `key_of` reads."""
+_BY_ID = KEYS.where(keys.c.id == bindparam("id_"))
+_FIND = KEYS.where(
+    or_(
+        keys.c.hash == bindparam("hash_"),
+        and_(keys.c.old_hash == bindparam("hash_"), keys.c.old_until > bindparam("now")),
+    )
+)
+_LOCAL = KEYS.where(keys.c.hash.is_(None), keys.c.deleted_at.is_(None), keys.c.name == bindparam("name_")).order_by(
+    keys.c.id
+)
 _RETIRE = update(keys).where(keys.c.source == BOOTSTRAP, keys.c.hash != bindparam("hash_")).values(active=False)
 
 
@@ -177,7 +202,8 @@ def _ensure(dialect: str) -> Any:
     )
 
 
-def _key(row: Any) -> Key:
+def key_of(row: Any) -> Key:
+    """The key in a row of KEYS."""
     return Key(
         id=row.id,
         name=row.name,
@@ -188,4 +214,8 @@ def _key(row: Any) -> Key:
         owner_id=row.owner_id,
         active=row.active and row.owner_active is not False,
         expires_at=row.expires_at,
+        agents=None if row.agents is None else tuple(row.agents.split()),
+        models=None if row.models is None else tuple(row.models.split()),
+        limits=Limits(**{name: getattr(row, name) for name in Limits.__struct_fields__}),
+        unlimited=(row.month_quota if row.owner_id is None else row.owner_quota) is None,
     )

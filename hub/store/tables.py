@@ -271,11 +271,61 @@ keys = Table(
     Column("balance", Big, nullable=False),
     Column("month", Text),  # the UTC month that `spent` counts
     Column("spent", Big, nullable=False),
+    Column("held", Big, nullable=False, server_default="0"),  # the sum of its reservations
     Column("active", Boolean, nullable=False),
     Column("expires_at", Time),
     Column("created_at", Time, nullable=False),
     Column("last_used_at", Time),
     Column("source", Text, nullable=False),  # config | bootstrap | admin
+    Column("old_hash", Text),  # of the secret before, after a rotation
+    Column("old_until", Time),
+    Column("deleted_at", Time),  # the row stays: its id is a person, whom no other key may become
+    Column("agents", Text),  # names separated by spaces; NULL: every one that it is granted
+    Column("models", Text),
+    Column("requests_minute", Big),  # NULL: no limit
+    Column("requests_day", Big),
+    Column("tokens_minute", Big),
+    Column("tokens_day", Big),
+)
+Index(None, keys.c.old_hash, unique=True)
+Index(None, keys.c.owner_id)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("key_id", Integer, nullable=False),
+    Column("key_name", Text, nullable=False),
+    Column("amount", Big, nullable=False),
+    Column("balance", Big, nullable=False),  # afterwards
+    Column("by", Text, nullable=False),
+    Column("at", Time, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index(None, payments.c.key_id, payments.c.id)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("key_id", Integer, nullable=False),
+    Column("amount", Big, nullable=False),
+    Column("holder", Text, nullable=False),  # the process whose call it is
+    Column("expires_at", Time, nullable=False),
+)
+Index(None, reservations.c.expires_at)
+Index(None, reservations.c.holder)
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("key_id", Big, primary_key=True, autoincrement=False),
+    Column("minute", Big, nullable=False),  # since the epoch: what the two counts of minutes count
+    Column("day", Big, nullable=False),
+    Column("requests_minute", Big, nullable=False),
+    Column("requests_day", Big, nullable=False),
+    Column("tokens_minute", Big, nullable=False),
+    Column("tokens_day", Big, nullable=False),
 )
 
 idempotency = Table(

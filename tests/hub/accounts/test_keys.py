@@ -28,9 +28,9 @@ async def store(store_url: str) -> AsyncIterator[Store]:
 
 async def test_a_key_is_found_by_its_secret_only(store: Store) -> None:
     made = await store.write(lambda c: keys.create(c, SECRET, name="n", now=NOW, group_id=1, email="e@x"))
-    assert await store.read(lambda c: keys.find(c, SECRET)) == made
-    assert await store.read(lambda c: keys.find(c, SECRET + "x")) is None
-    assert await store.read(lambda c: keys.find(c, "")) is None
+    assert await store.read(lambda c: keys.find(c, SECRET, NOW)) == made
+    assert await store.read(lambda c: keys.find(c, SECRET + "x", NOW)) is None
+    assert await store.read(lambda c: keys.find(c, "", NOW)) is None
     assert (made.role, made.scopes, made.group_id, made.active) == ("user", ("chat", "read"), 1, True)
 
 
@@ -46,11 +46,11 @@ async def test_neither_the_secret_nor_much_of_it_is_stored(store: Store) -> None
 async def test_a_disabled_owner_disables_the_key(store: Store) -> None:
     owner = await store.write(lambda c: keys.create(c, "owner-secret", name="o", now=NOW))
     await store.write(lambda c: keys.create(c, SECRET, name="n", now=NOW, owner_id=owner.id))
-    found = await store.read(lambda c: keys.find(c, SECRET))
+    found = await store.read(lambda c: keys.find(c, SECRET, NOW))
     assert found
     assert found.usable(NOW)
     await store.write(lambda c: c.execute(update(table).where(table.c.id == owner.id).values(active=False)))
-    found = await store.read(lambda c: keys.find(c, SECRET))
+    found = await store.read(lambda c: keys.find(c, SECRET, NOW))
     assert found
     assert not found.usable(NOW)
 
@@ -65,7 +65,7 @@ async def test_L3_the_bootstrap_key_is_restored_and_made_once(store: Store) -> N
 
 async def test_a_given_bootstrap_key_revokes_the_one_before_and_a_file_does_not(store: Store) -> None:
     async def usable(secret: str) -> bool:
-        found = await store.read(lambda c: keys.find(c, secret))
+        found = await store.read(lambda c: keys.find(c, secret, NOW))
         return found is not None and found.usable(NOW)
 
     await store.write(lambda c: keys.create(c, "users", name="u", now=NOW))
@@ -89,7 +89,7 @@ async def test_the_key_a_request_acts_as(store: Store) -> None:
     own = await store.write(lambda c: keys.create(c, SECRET, name="demo", now=NOW))
 
     async def acts(secret: str, name: str | None) -> Key | None:
-        return await store.read(lambda c: keys.identify(c, secret, name))
+        return await store.read(lambda c: keys.identify(c, secret, name, NOW))
 
     assert await acts(SECRET, "demo") == await acts(SECRET, None) == own
     assert await acts("", "demo") == await acts("dummy", "demo") == local

@@ -1,0 +1,185 @@
+"""What an admin, or a user with their own keys, does with keys: list, change, rotate, recharge, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
+
+from hub.accounts import keys as issued
+from hub.accounts.keys import KEYS, Key, hash_of, key_of, shown_of
+from hub.accounts.money import month_of
+from hub.errors import Conflict, NotFound, RequestError
+from hub.message import Value
+from hub.store.tables import groups, keys, payments
+
+GRACE_SECONDS = 24 * 3600.0
+"""How long the secret before a rotation is good unless told otherwise."""
+CHANGEABLE_OF_CONFIG = frozenset({"month_quota", "balance", "email"})
+"""What config.yaml does not say of a key that it declares."""
+
+
+class Account(Value, frozen=True, kw_only=True):
+    """A key as lists and pages show it; amounts are integers of 1e-9, `spent` is that of the present month."""
+
+    key: Key
+    email: str | None
+    month_quota: int | None
+    balance: int
+    spent: int
+    held: int
+    created_at: float
+    last_used_at: float | None
+    source: str
+
+
+class Payment(Value, frozen=True, kw_only=True):
+    """One recharge: who made it, and the balance afterwards."""
+
+    id: int
+    key_id: int
+    key_name: str
+    amount: int
+    balance: int
+    by: str
+    at: float
+
+
+class Wanted(Value, frozen=True, kw_only=True):
+    """Which keys a list shows; `text` is looked for in names and e-mail addresses, in upper or lower case."""
+
+    text: str | None = None
+    name: str | None = None
+    group_id: int | None = None
+    role: str | None = None
+    owner_id: int | None = None
+
+
+def account(connection: Connection, id: int, now: float) -> Account:
+    """A unit: one key; raises NotFound."""
+    row = connection.execute(KEYS.where(keys.c.id == id, keys.c.deleted_at.is_(None))).first()
+    if row is None:
+        raise NotFound(f"There is no API key {id}.", code="key_not_found")
+    return _account(row, now)
+
+
+def listed(
+    connection: Connection, wanted: Wanted, now: float, *, limit: int, offset: int = 0, after: int | None = None
+) -> tuple[Sequence[Account], int]:
+    """A unit: keys in the order they were made, those with an id above `after`, and how many there are in all."""
+    fitting = _fitting(wanted)
+    total = connection.execute(select(func.count()).select_from(keys).where(*fitting)).scalar_one()
+    page = KEYS.where(*fitting).order_by(keys.c.id).limit(limit).offset(offset)
+    if after is not None:
+        page = page.where(keys.c.id > after)
+    return [_account(row, now) for row in connection.execute(page)], total
+
+
+def change(connection: Connection, id: int, values: dict[str, Any], now: float) -> Account:
+    """A unit: write columns of a key; raises NotFound, or RequestError for a group that there is not."""
+    if (group := values.get("group_id")) is not None and not connection.execute(
+        select(groups.c.id).where(groups.c.id == group)
+    ).first():
+        raise RequestError(f"group_id: there is no group {group}", param="group_id")
+    before = account(connection, id, now)
+    if before.source == "config" and not CHANGEABLE_OF_CONFIG.issuperset(values):
+        raise Conflict("This key is declared in config.yaml; change it there.", code="declared_in_config")
+    if values:
+        connection.execute(update(keys).where(keys.c.id == id).values(values))
+    return account(connection, id, now)
+
+
+def rotate(connection: Connection, id: int, secret: str, now: float, grace: float = GRACE_SECONDS) -> Account:
+    """A unit: give a key a new secret; the one before is good for `grace` seconds more. Its id, the person, stays."""
+    row = connection.execute(select(keys.c.hash).where(keys.c.id == id, keys.c.deleted_at.is_(None))).first()
+    if row is None:
+        raise NotFound(f"There is no API key {id}.", code="key_not_found")
+    if row.hash is None:
+        raise RequestError("This key has no secret: keyless clients on this machine use it.", param="id")
+    old = {"old_hash": row.hash, "old_until": now + grace} if grace > 0 else {"old_hash": None, "old_until": None}
+    connection.execute(update(keys).where(keys.c.id == id).values(hash=hash_of(secret), prefix=shown_of(secret), **old))
+    return account(connection, id, now)
+
+
+def recharge(connection: Connection, id: int, amount: int, by: str, now: float) -> Account:
+    """A unit: add to a key's balance, and write down who did; `amount` is above 0."""
+    known = account(connection, id, now)
+    balance = connection.execute(_RECHARGE, {"key_": id, "amount_": amount}).scalar_one()
+    row = {"key_id": id, "key_name": known.key.name, "amount": amount, "balance": balance, "by": by, "at": now}
+    connection.execute(insert(payments).values(row))
+    return account(connection, id, now)
+
+
+def paid(
+    connection: Connection, key_id: int | None, *, limit: int, offset: int = 0, after: int | None = None
+) -> tuple[Sequence[Payment], int]:
+    """A unit: recharges, newest first, those with an id below `after`, and how many there are in all."""
+    fitting = [] if key_id is None else [payments.c.key_id == key_id]
+    total = connection.execute(select(func.count()).select_from(payments).where(*fitting)).scalar_one()
+    page = select(payments).where(*fitting).order_by(payments.c.id.desc()).limit(limit).offset(offset)
+    if after is not None:
+        page = page.where(payments.c.id < after)
+    return [Payment(**row) for row in connection.execute(page).mappings()], total
+
+
+def delete(connection: Connection, id: int, now: float) -> None:
+    """A unit: end a key and those made with it, for good; what they asked stays in the records."""
+    account(connection, id, now)
+    ended = {"hash": None, "old_hash": None, "old_until": None, "active": False, "deleted_at": now}
+    connection.execute(update(keys).where(or_(keys.c.id == id, keys.c.owner_id == id)).values(ended))
+
+
+def find_id(connection: Connection, secret: str, now: float) -> int:
+    """A unit: the id of the key with this secret; raises NotFound."""
+    found = issued.find(connection, secret, now)
+    if found is None:
+        raise NotFound("There is no such API key.", code="key_not_found")
+    return found.id
+
+
+def used(connection: Connection, at: dict[int, float]) -> None:
+    """A unit: note when keys were used last, by their ids."""
+    for id in sorted(at):  # noqa: A001 - in this order two processes do not wait for each other in a circle
+        connection.execute(_USED, {"key_": id, "at_": at[id]})
+
+
+def _fitting(wanted: Wanted) -> list[ColumnElement[bool]]:
+    fitting: list[ColumnElement[bool]] = [keys.c.deleted_at.is_(None)]
+    if wanted.text:
+        text = wanted.text.lower()
+        fitting.append(
+            or_(
+                func.lower(keys.c.name).contains(text, autoescape=True),
+                func.lower(keys.c.email).contains(text, autoescape=True),
+            )
+        )
+    exact = {name: getattr(wanted, name) for name in ("name", "group_id", "role", "owner_id")}
+    return fitting + [keys.c[name] == value for name, value in exact.items() if value is not None]
+
+
+def _account(row: Any, now: float) -> Account:
+    return Account(
+        key=key_of(row),
+        email=row.email,
+        month_quota=row.month_quota,
+        balance=row.balance,
+        spent=row.spent if row.month == month_of(now) else 0,
+        held=row.held,
+        created_at=row.created_at,
+        last_used_at=row.last_used_at,
+        source=row.source,
+    )
+
+
+_RECHARGE = (
+    update(keys)
+    .where(keys.c.id == bindparam("key_"))
+    .values(balance=keys.c.balance + bindparam("amount_"))
+    .returning(keys.c.balance)
+)
+_USED = (
+    update(keys)
+    .where(keys.c.id == bindparam("key_"), func.coalesce(keys.c.last_used_at, 0) < bindparam("at_"))
+    .values(last_used_at=bindparam("at_"))
+)

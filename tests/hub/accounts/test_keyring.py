@@ -1,0 +1,153 @@
+"""Keys as their admins handle them, on both engines."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from hub.accounts import keyring, keys
+from hub.accounts.keyring import Wanted
+from hub.accounts.keys import Key, new_secret
+from hub.accounts.limits import Limits
+from hub.errors import Conflict, NotFound, RequestError
+from hub.store import Store, open_store
+from hub.store.migrate import migrate
+from hub.store.tables import keys as table
+
+NOW = 1_795_000_000.0
+OLD, NEW = new_secret(), new_secret()
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    opened = await open_store(store_url)
+    await migrate(opened)
+    yield opened
+    await opened.close()
+
+
+async def made(store: Store, secret: str | None = None, name: str = "ann", **more: Any) -> Key:
+    secret = secret or new_secret()
+    return await store.write(lambda c: keys.create(c, secret, name=name, now=NOW, **more))
+
+
+async def find(store: Store, secret: str, now: float = NOW) -> Key | None:
+    return await store.read(lambda c: keys.find(c, secret, now))
+
+
+async def change(store: Store, id: int, **values: Any) -> keyring.Account:
+    return await store.write(lambda c: keyring.change(c, id, values, NOW))
+
+
+async def test_a_secret_after_a_rotation_and_the_one_before_for_a_while(store: Store) -> None:
+    key = await made(store, OLD)
+    rotated = await store.write(lambda c: keyring.rotate(c, key.id, NEW, NOW, 10.0))
+    assert (rotated.key.id, rotated.key.prefix) == (key.id, NEW[:8])
+    assert [(await find(store, secret, NOW + 9.0) or key).id for secret in (OLD, NEW)] == [key.id, key.id]
+    assert await find(store, OLD, NOW + 10.0) is None
+    assert await find(store, NEW, NOW + 10.0)
+
+
+async def test_a_rotation_without_grace_ends_the_secret_at_once(store: Store) -> None:
+    key = await made(store, OLD)
+    await store.write(lambda c: keyring.rotate(c, key.id, NEW, NOW, 0.0))
+    assert await find(store, OLD) is None
+
+
+async def test_a_deleted_key_is_gone_with_those_made_with_it_and_its_id_is_never_another(store: Store) -> None:
+    key = await made(store, OLD)
+    await made(store, NEW, "own", owner_id=key.id)
+    await store.write(lambda c: keyring.delete(c, key.id, NOW))
+    assert [await find(store, secret) for secret in (OLD, NEW)] == [None, None]
+    with pytest.raises(NotFound):
+        await store.read(lambda c: keyring.account(c, key.id, NOW))
+    assert (await made(store, OLD)).id > key.id + 1
+    rows = await store.read(lambda c: c.execute(select(table.c.hash).where(table.c.id == key.id)).scalar())
+    assert rows is None
+
+
+async def test_b6_lists_find_by_text_name_group_and_role(store: Store) -> None:
+    ann = await made(store, name="Ann_1", email="ann@example.org", group_id=1)
+    bob = await made(store, name="bob", role="admin")
+    own = await made(store, name="bob", owner_id=ann.id)
+
+    async def ids(limit: int = 20, offset: int = 0, after: int | None = None, **wanted: Any) -> tuple[list[int], int]:
+        found, total = await store.read(
+            lambda c: keyring.listed(c, Wanted(**wanted), NOW, limit=limit, offset=offset, after=after)
+        )
+        return [each.key.id for each in found], total
+
+    assert await ids() == ([ann.id, bob.id, own.id], 3)
+    assert await ids(text="ANN_") == ([ann.id], 1)
+    assert await ids(text="example") == ([ann.id], 1)
+    assert await ids(text="%") == ([], 0)
+    assert await ids(name="bob") == ([bob.id, own.id], 2)
+    assert await ids(name="bob", role="admin") == ([bob.id], 1)
+    assert await ids(group_id=1) == ([ann.id], 1)
+    assert await ids(owner_id=ann.id) == ([own.id], 1)
+    assert await ids(limit=1, offset=1) == ([bob.id], 3)
+    assert await ids(after=bob.id) == ([own.id], 3)
+
+
+async def test_changes_hold_from_the_next_request_on(store: Store) -> None:
+    key = await made(store, OLD)
+    await change(store, key.id, agents="bot", models="", requests_minute=3, active=False)
+    found = await find(store, OLD)
+    assert found
+    assert (found.agents, found.models, found.limits) == (("bot",), (), Limits(requests_minute=3))
+    assert not found.usable(NOW)
+    with pytest.raises(RequestError, match="no group 77"):
+        await change(store, key.id, group_id=77)
+    with pytest.raises(NotFound):
+        await change(store, 12345, name="x")
+
+
+async def test_what_config_declares_is_changed_there(store: Store) -> None:
+    key = await store.write(lambda c: keys.ensure_local(c, "demo", NOW))
+    with pytest.raises(Conflict, match=r"config\.yaml"):
+        await change(store, key.id, role="admin")
+    with pytest.raises(RequestError, match="no secret"):
+        await store.write(lambda c: keyring.rotate(c, key.id, NEW, NOW))
+    assert (await change(store, key.id, month_quota=5)).month_quota == 5
+
+
+async def test_b7_recharges_are_written_down_and_survive_the_key(store: Store) -> None:
+    key = await made(store)
+    for amount in (5, 7):
+        await store.write(lambda c, amount=amount: keyring.recharge(c, key.id, amount, "bootstrap", NOW))
+    assert (await store.read(lambda c: keyring.account(c, key.id, NOW))).balance == 12
+    await store.write(lambda c: keyring.delete(c, key.id, NOW))
+    paid, total = await store.read(lambda c: keyring.paid(c, key.id, limit=10))
+    assert [(each.amount, each.balance, each.key_name, each.by) for each in paid] == [
+        (7, 12, "ann", "bootstrap"),
+        (5, 5, "ann", "bootstrap"),
+    ]
+    assert total == 2
+    assert (await store.read(lambda c: keyring.paid(c, None, limit=1, after=paid[0].id)))[0] == paid[1:]
+
+
+async def test_who_pays(store: Store) -> None:
+    ann = await made(store, month_quota=5)
+    own = await made(store, NEW, owner_id=ann.id)
+    assert (ann.payer, own.payer, ann.unlimited, own.unlimited) == (ann.id, ann.id, False, False)
+    await change(store, ann.id, month_quota=None)
+    found = await find(store, NEW)
+    assert found
+    assert found.unlimited
+
+
+async def test_when_a_key_was_used_last_never_goes_back(store: Store) -> None:
+    key = await made(store)
+    for at in (NOW + 5, NOW + 1):
+        await store.write(lambda c, at=at: keyring.used(c, {key.id: at, 999: at}))
+    assert (await store.read(lambda c: keyring.account(c, key.id, NOW))).last_used_at == NOW + 5
+
+
+async def test_a_key_is_found_by_its_secret_for_an_admin(store: Store) -> None:
+    key = await made(store, OLD)
+    assert await store.read(lambda c: keyring.find_id(c, OLD, NOW)) == key.id
+    with pytest.raises(NotFound):
+        await store.read(lambda c: keyring.find_id(c, NEW, NOW))
