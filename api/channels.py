@@ -79,7 +79,7 @@ async def show() -> Response:
     hub = current.hub()
     found = await hub.store.read(of_channels)
     unheard = Health(state="stopped", since=hub.clock())
-    return wire.answer({"channels": [_shown(name, found.get(name, unheard)) for name in hub.channels]})
+    return wire.answer({"channels": [_shown(name, found.get(name, unheard)) for name in hub.channels()]})
 
 
 @routes.post("/api/v1/channels/<name>/restart")
@@ -130,7 +130,7 @@ async def approve(channel: str) -> Response:
 
 
 def _known(channel: str) -> None:
-    if channel not in current.hub().channels:
+    if channel not in current.hub().channels():
         raise NotFound(f"There is no enabled channel '{channel}'.", code="unknown_channel")
 
 

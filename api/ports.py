@@ -221,7 +221,7 @@ class Hub:
     """Makes Markdown of a document, given its name and content; raises HubError with a sentence."""
     fetch: Fetcher = field(default_factory=Fetcher)
     """Fetches the URLs in messages, from the public internet alone."""
-    channels: Sequence[str] = ()
+    channels: Callable[[], Sequence[str]] = tuple
     """The names of the enabled channels."""
     webhooks: Mapping[tuple[str, str], Push] = field(default_factory=dict[tuple[str, str], Push])
     """What takes the pushes to `/webhooks/<kind>/<channel>`."""

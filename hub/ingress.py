@@ -70,11 +70,24 @@ class Ingress:
 
     def __init__(self, bus: Bus, rules: Mapping[str, Rules], routing: Routing | None = None) -> None:
         self._bus = bus
-        self._rules = rules
-        self._routing = routing or Routing()
-        self._commands = Commands(bus, self._routing)
         self._loops = Loops()
-        self._caps = {name: Caps(rule.per_minute, rule.per_day) for name, rule in rules.items()}
+        self._rules: Mapping[str, Rules] = {}
+        self._caps: dict[str, Caps] = {}
+        self.apply(rules, routing or Routing())
+
+    def apply(self, rules: Mapping[str, Rules], routing: Routing) -> None:
+        """Go by these rules, of these channels, from the next message on; what was counted of whose limits are new
+        is forgotten."""
+        caps = {name: Caps(rule.per_minute, rule.per_day) for name, rule in rules.items()}
+        same = {
+            name
+            for name in rules.keys() & self._rules.keys()
+            if (rules[name].per_minute, rules[name].per_day)
+            == (self._rules[name].per_minute, self._rules[name].per_day)
+        }
+        self._caps = caps | {name: self._caps[name] for name in same}
+        self._rules, self._routing = rules, routing
+        self._commands = Commands(self._bus, routing)
 
     async def accept(self, message: Message, *, tell_full: bool = False) -> None:
         """Store a message where it belongs; the same id again is nothing new.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -111,6 +112,18 @@ class Held(Inlet):
             self._tell(self.health)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """How to connect a channel: the same `settings` are the same connection."""
+
+    settings: object
+    make: Callable[[], Awaitable[Channel]]
+    previews: bool = True
+    """Shows an answer as it is written."""
+    stoppable: bool = True
+    """With a button to stop it."""
+
+
 class Supervisor:
     """Handles the inbox `run`."""
 
@@ -119,37 +132,42 @@ class Supervisor:
         bus: Bus,
         ingress: Ingress,
         files: FileStore,
-        make: Mapping[str, Callable[[], Awaitable[Channel]]],
         *,
         timing: Timing,
         grace: float,
-        plain: AbstractSet[str] = frozenset(),
-        mute: AbstractSet[str] = frozenset(),
         others: Mapping[str, Callable[[Lease], Coroutine[Any, Any, None]]] = MappingProxyType({}),
     ) -> None:
-        """`plain` channels show no previews, `mute` ones know no commands.
-
-        `others` are what runs once besides channels, by lane.
-        """
+        """`others` are what runs once besides channels, by lane."""
         self._others = others
         self._bus = bus
         self._ingress = ingress
         self._files = files
-        self._make = make
         self._timing = timing
         self._grace = grace
-        self._plain = plain
-        self._mute = mute
         self._deaf = asyncio.Event()
         self._closing = asyncio.Event()
-        self._alone = {name: asyncio.Lock() for name in make}
+        self._alone: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._recording = asyncio.Lock()
         self._records: set[asyncio.Task[None]] = set()
-        self.health = {name: Health(state="stopped", since=bus.clock()) for name in make}
+        self._lines: Mapping[str, Line] = {}
+        self._held: set[str] = set()
+        self.health: dict[str, Health] = {}
+        """How the channels are that there are, by name."""
+
+    async def apply(self, lines: Mapping[str, Line]) -> None:
+        """Know these channels and no others; one that is held here and differs now is let go, and connects anew."""
+        before, self._lines = self._lines, lines
+        now = self._bus.clock()
+        known = {name: self.health.get(name) or Health(state="stopped", since=now) for name in lines}
+        self.health.clear()
+        self.health.update(known)
+        for name in self._held & before.keys():
+            if name not in lines or lines[name].settings != before[name].settings:
+                await self.restart(name)
 
     async def announce(self) -> None:
         """Put the channels into the inbox `run`, where they stay."""
-        for name in self._make:
+        for name in self._lines:
             await self._announce(lane_of(name))
         for lane in self._others:
             await self._announce(lane)
@@ -177,11 +195,15 @@ class Supervisor:
             await self._until_closing(other(work.lease), work.lease.lane)
             return Defer(until=self._bus.clock())
         name = work.lease.lane.removeprefix("channel:")
-        make = self._make.get(name)
-        if make is None or self._closing.is_set():
-            return Defer(until=self._bus.clock() + (0.0 if make else ELSEWHERE_WAIT))
+        if name not in self._lines or self._closing.is_set():
+            return Defer(until=self._bus.clock() + (0.0 if name in self._lines else ELSEWHERE_WAIT))
         async with self._alone[name]:  # a restart waits until the connection before it is closed
-            await self._run(name, make)
+            if line := self._lines.get(name):
+                self._held.add(name)
+                try:
+                    await self._run(name, line)
+                finally:
+                    self._held.discard(name)
         return Defer(until=self._bus.clock())
 
     async def _until_closing(self, run: Coroutine[Any, Any, None], name: str) -> None:
@@ -195,23 +217,24 @@ class Supervisor:
                 one.cancel()
             await asyncio.gather(task, closing, return_exceptions=True)
 
-    async def _run(self, name: str, make: Callable[[], Awaitable[Channel]]) -> None:
+    async def _run(self, name: str, line: Line) -> None:
         tell = partial(self._told, name)
         held = Held(name, self._ingress, self._files, self._bus.clock, self.health[name], tell)
         try:
-            channel = await make()
+            channel = await line.make()
         except Exception as error:
             held.lost(f"{type(error).__name__}: {error}")
             raise
         try:
-            await self._hold(name, channel, held)
+            await self._hold(name, line, channel, held)
         finally:
             held.ended()
             await channel.close()
             await asyncio.gather(*self._records)
 
     def _told(self, name: str, health: Health) -> None:
-        self.health[name] = health
+        if name in self._lines:
+            self.health[name] = health
         task = asyncio.create_task(self._record(name), name=f"{name} is {health.state}")
         self._records.add(task)
         task.add_done_callback(self._records.discard)
@@ -219,15 +242,17 @@ class Supervisor:
     async def _record(self, name: str) -> None:
         """Store how a channel now is, for those who look from outside."""
         async with self._recording:
-            now = self.health[name]
+            now = self.health.get(name)
+            if now is None:
+                return
             try:
                 await self._bus.store.write(lambda connection: record(connection, name, now))
             except StoreUnavailable as error:
                 log.warning("state not stored", channel=name, error=str(error))
 
-    async def _hold(self, name: str, channel: Channel, held: Held) -> None:
+    async def _hold(self, name: str, line: Line, channel: Channel, held: Held) -> None:
         pacing = Pacing(channel.limits, self._bus.clock)
-        previews = self._previews(name, channel, pacing)
+        previews = self._previews(name, line, channel, pacing)
         dispatcher = Dispatcher(self._bus, channel, self._files, pacing, previews)
         sender = Worker(self._bus, channel_inbox(name), dispatcher, timing=self._timing)
         sender.start()
@@ -247,10 +272,10 @@ class Supervisor:
             # Also when the lease is lost: what is on its way to the platform would else be sent twice.
             await sender.close(self._grace)
 
-    def _previews(self, name: str, channel: Channel, pacing: Pacing) -> Previews | None:
-        if name in self._plain or not isinstance(channel, Edits | Drafts):
+    def _previews(self, name: str, line: Line, channel: Channel, pacing: Pacing) -> Previews | None:
+        if not line.previews or not isinstance(channel, Edits | Drafts):
             return None
-        return Previews(self._bus, name, channel, pacing, () if name in self._mute else STOP)
+        return Previews(self._bus, name, channel, pacing, STOP if line.stoppable else ())
 
     async def exhausted(self, lease: Lease, why: Why) -> Done:
         """Never: singletons have no try limit."""

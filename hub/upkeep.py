@@ -26,7 +26,7 @@ HAND_OVER_AFTER = 10.0
 
 
 class Upkeep:
-    """Keeps the store small and honest; `parked` are channels that are not enabled."""
+    """Keeps the store small and honest."""
 
     def __init__(
         self,
@@ -34,13 +34,13 @@ class Upkeep:
         rooms: StoredRooms,
         uploads: Uploads,
         accept: Callable[[Message], Awaitable[None]],
-        parked: Sequence[str],
     ) -> None:
         self._bus = bus
         self._rooms = rooms
         self._uploads = uploads
         self._accept = accept
-        self._parked = parked
+        self.parked: Sequence[str] = ()
+        """Channels that are not enabled."""
 
     async def run(self) -> None:
         """Do it every minute until cancelled."""
@@ -63,7 +63,7 @@ class Upkeep:
         while await self._uploads.sweep() > 0:
             pass
         await self._rooms.hand_over(self._accept, now - HAND_OVER_AFTER)
-        for channel in self._parked:
+        for channel in self.parked:
             await self._expire(channel)
         residue = await self._bus.residue(now - RESIDUE_OVER)
         if residue:

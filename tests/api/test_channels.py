@@ -22,7 +22,7 @@ async def facade(tmp_path: Path) -> AsyncIterator[Asking]:
 
 
 def with_channels(facade: Asking, **more: Any) -> Hub:
-    facade.app.extensions["bothub"] = replace(facade.hub, channels=("support", "web"), **more)
+    facade.app.extensions["bothub"] = replace(facade.hub, channels=lambda: ("support", "web"), **more)
     return facade.app.extensions["bothub"]
 
 

@@ -22,7 +22,7 @@ from hub.message import Address, Author, Delivery, Text
 from hub.posts import publish
 from hub.store import open_store
 from hub.store.tables import lanes, messages
-from hub.supervise import ELSEWHERE_WAIT, RUN, Supervisor
+from hub.supervise import ELSEWHERE_WAIT, RUN, Line, Supervisor
 from hub.worker import Timing, Worker
 from tests.hub.engine import Chat, Engine, FailingStore, LossySignals, message, soon
 
@@ -48,12 +48,17 @@ class Process:
 
     def __init__(self, bus: Bus, make: dict[str, Make], timing: Timing = ENDLESS) -> None:
         ingress = Ingress(bus, {name: Rules(agent="bot", direct="open") for name in ("support", "news")})
-        self.supervisor = Supervisor(bus, ingress, FileStore(Path("unused")), make, timing=timing, grace=0.2)
+        self.lines = {name: Line(settings=name, make=one) for name, one in make.items()}
+        self.supervisor = Supervisor(bus, ingress, FileStore(Path("unused")), timing=timing, grace=0.2)
         self.worker = Worker(bus, RUN, self.supervisor, timing=timing, random=lambda: 0.0)
 
     async def start(self) -> None:
-        await self.supervisor.announce()
+        await self.apply(self.lines)
         self.worker.start()
+
+    async def apply(self, lines: dict[str, Line]) -> None:
+        await self.supervisor.apply(lines)
+        await self.supervisor.announce()
 
     async def close(self) -> None:
         self.supervisor.close()
@@ -326,7 +331,7 @@ async def test_a_channel_of_another_process_is_left_to_it(every_engine: Engine, 
     url = request.getfixturevalue("store_url")
     async with process(engine, news=Chat()), another_bus(engine, url) as other:
         two = Process(other, {"support": makes(chat)})
-        await two.supervisor.announce()
+        await two.apply(two.lines)
 
         async def left() -> bool:
             row = await run_lane(engine)
@@ -364,7 +369,7 @@ async def test_a_channel_that_shows_typing_is_asked_to(engine: Engine) -> None:
 async def test_announcing_again_changes_nothing(engine: Engine) -> None:
     one = Process(engine.bus, {"support": makes(Chat())})
     for _ in range(3):
-        await one.supervisor.announce()
+        await one.apply(one.lines)
     assert len(await engine.all(select(messages.c.mid).where(messages.c.inbox == RUN))) == 1
 
 

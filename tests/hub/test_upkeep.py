@@ -34,7 +34,9 @@ class Hub:
 def upkeep(engine: Engine, hub: Hub | None = None, parked: Sequence[str] = ("parked",)) -> Upkeep:
     rooms = StoredRooms(engine.store, engine.signals, engine.clock)
     uploads = Uploads(engine.store, engine.clock, Path("no-such-folder"))
-    return Upkeep(engine.bus, rooms, uploads, (hub or Hub()).accept, parked)
+    made = Upkeep(engine.bus, rooms, uploads, (hub or Hub()).accept)
+    made.parked = parked
+    return made
 
 
 def delivery(id: str, expires_at: float | None, channel: str = "parked") -> Delivery:

@@ -1,0 +1,79 @@
+"""What the HTTP façade is handed of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from uuid import UUID
+
+import agents
+from agents.documents import Remembered
+from api.ports import Hub, Named, Readiness
+from hub.accounts.ids import agent_id
+from hub.app.engine import Engine
+from hub.channel import State
+from hub.errors import StoreUnavailable
+from hub.people import People
+from hub.sessions import Sessions
+from hub.store.migrate import HEAD, revision
+
+
+def names(engine: Engine, namespace: UUID, created: int) -> Sequence[Named]:
+    """What a request may name at this moment."""
+    cast = engine.cast
+    return [
+        *(
+            Named(
+                name=name,
+                kind="agent",
+                created=created,
+                history=agent.history,
+                multiple=cast.multiple(agent),
+                show_tools=agent.show_tools,
+                id=str(agent.id or agent_id(namespace, name)) if agent.kind == agents.RUNNER else None,
+            )
+            for name, agent in cast.agents.items()
+        ),
+        *(
+            Named(name=name, kind="model", created=created, multiple=model.multiple)
+            for name, model in cast.config.models.items()
+            if model.enabled
+        ),
+    ]
+
+
+def facade(engine: Engine, namespace: UUID) -> Hub:
+    """What the HTTP façade is handed; the namespace gives ids to agents that have none of their own."""
+    created = int(engine.clock())
+    return Hub(
+        store=engine.store,
+        signals=engine.signals,
+        clock=engine.clock,
+        files=engine.files,
+        turns=engine.asks,
+        models=engine.completions,
+        posts=engine.posts,
+        people=People(engine.bus, engine.files, engine.uploads),
+        uploads=engine.uploads,
+        sessions=Sessions(engine.bus),
+        names=lambda: names(engine, namespace, created),
+        accept=partial(engine.ingress.accept, tell_full=True),
+        ready=partial(_ready, engine),
+        read_document=Remembered(engine.documents.markdown),
+        webhooks=engine.webhooks,
+        channels=lambda: tuple(engine.supervisor.health),
+        restart=engine.supervisor.restart,
+        local_key=engine.config.api.local_key,
+        cors=engine.config.api.cors,
+    )
+
+
+async def _ready(engine: Engine) -> Readiness:
+    """Ready: the store answers and is at the newest revision; a channel that failed is told, and stops nobody else."""
+    try:
+        at = await engine.store.read(revision)
+    except StoreUnavailable as error:
+        return Readiness(ok=False, store=str(error), migrations="unknown", roles=engine.config.roles, channels={})
+    migrations = "head" if at == HEAD else f"at {at}, not {HEAD}"
+    states: dict[str, State] = {name: health.state for name, health in engine.supervisor.health.items()}
+    return Readiness(ok=at == HEAD, store="ok", migrations=migrations, roles=engine.config.roles, channels=states)
