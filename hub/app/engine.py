@@ -20,6 +20,7 @@ from hub.compaction import Compactor
 from hub.completions import Completions, Target
 from hub.config import Config
 from hub.config.routes import routing
+from hub.errand import Desk
 from hub.files import FileStore
 from hub.ingress import Ingress
 from hub.inlet import Door
@@ -62,7 +63,14 @@ class Engine:
         self.runners = Runners()
         self.crew = Crew(self.bus, self.posts, self.documents, self.timing)
         self._targets: dict[str, Target] = {}
-        self.completions = Completions(store, clock, self._targets, estimate=estimate, timeout=config.api.turn_timeout)
+        self.completions = Completions(
+            store,
+            clock,
+            self._targets,
+            Desk(posts=self.posts, files=self.files, clock=clock),
+            estimate=estimate,
+            timeout=config.api.turn_timeout,
+        )
         self.supervisor = Supervisor(
             self.bus,
             self.ingress,
