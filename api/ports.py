@@ -1,4 +1,4 @@
-"""What the façade needs of the hub; `hub/app.py` hands it over, so that no route knows the engine."""
+"""What the façade needs of the hub; `hub/app/` hands it over, so that no route knows the engine."""
 
 from __future__ import annotations
 
