@@ -5,14 +5,26 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import msgspec
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+    DummyCookieJar,
+    FormData,
+    TCPConnector,
+)
 
 from agents.models.events import Reader, embeddings, refusal, transcript, whole
 from agents.models.patience import Patience
@@ -21,13 +33,9 @@ from agents.models.upstream import Timeouts, Upstream
 from hub.errors import ModelError, ModelUnavailable
 from hub.model import Chunk, Completion, Embeddable, Embeddings, Recording, Transcript
 
-if TYPE_CHECKING:  # the SDK is imported when a model is loaded or first asked: it costs half a second and 50 MB
-    import httpx2
-    import openai
-
 _OPENAI = "https://api.openai.com/v1"
 _DRAIN = 0.1
-_CONNECTIONS = 10_000
+_JSON = {"Content-Type": "application/json"}
 _AUDIO = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 _ENDINGS = {kind: kind for kind in _AUDIO} | {"mpeg": "mp3", "mp4": "m4a", "aac": "m4a", "opus": "ogg"}
 """Of the kinds of audio/..., as servers know them."""
@@ -53,33 +61,20 @@ class OpenAI(Upstream):
         self._max_output = max_output
         # OpenAI itself refuses the old name for its newer models, other servers do not know the new one.
         self._max_name = "max_tokens" if base_url and not base_url.startswith(_OPENAI) else "max_completion_tokens"
-        self._client: openai.AsyncOpenAI | None = None
+        self._made: ClientSession | None = None
 
-    async def load(self) -> None:
-        """Import the SDK and make its client, off the loop: it takes half a second."""
-        if self._client is None:
-            client = await asyncio.to_thread(self._make_client)
-            self._client = self._client or client  # somebody else may have been quicker
-
-    def _make_client(self) -> openai.AsyncOpenAI:
-        import httpx2
-        import openai
-
-        limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-        return openai.AsyncOpenAI(
-            api_key=self._key or "none",
-            base_url=self._base_url,
-            max_retries=0,
-            timeout=openai.Timeout(None, connect=self.timeouts.connect),
-            # The SDK would take these from the environment and send them to any server.
-            default_headers={"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},  # pyright: ignore[reportArgumentType]
-            http_client=openai.DefaultAioHttpClient(limits=limits),
-        )
-
-    async def _connection(self) -> openai.AsyncOpenAI:
-        await self.load()
-        assert self._client is not None
-        return self._client
+    @property
+    def _session(self) -> ClientSession:
+        """What connections are kept in; it belongs to the loop that runs."""
+        if self._made is None:
+            self._made = ClientSession(
+                connector=TCPConnector(limit=0),
+                cookie_jar=DummyCookieJar(),
+                headers={"Authorization": f"Bearer {self._key or 'none'}", "User-Agent": "bothub"},
+                timeout=ClientTimeout(total=None, sock_connect=self.timeouts.connect),
+                trust_env=_has_proxy(self._base_url),
+            )
+        return self._made
 
     async def complete(self, request: Completion) -> AsyncGenerator[Chunk]:
         """Answer in the upstream's own chunks; until the first one came, a failure is tried again."""
@@ -115,57 +110,57 @@ class OpenAI(Upstream):
 
     async def close(self) -> None:
         """Let go of connections."""
-        if self._client is not None:
-            await self._client.close()
+        if self._made is not None:
+            await self._made.close()
 
     async def _whole(self, request: Completion) -> Chunk:
         async with asyncio.timeout(self.timeouts.whole):
-            return whole(await self._read("/chat/completions", self._body(request)), self.model, request)
+            data = await self._read("/chat/completions", self._body(request))
+        return whole(data, self.model, request)
 
     async def _embeddings(self, body: dict[str, Any], texts: Sequence[Embeddable]) -> Embeddings:
         async with asyncio.timeout(self.timeouts.whole):
-            return embeddings(await self._read("/embeddings", body), self.model, texts)
+            data = await self._read("/embeddings", body)
+        return embeddings(data, self.model, texts)
 
     async def _transcript(self, recording: Recording) -> Transcript:
-        hints = {
-            "language": recording.language,
-            "prompt": recording.prompt,
-            "temperature": None if recording.temperature is None else f"{recording.temperature:g}",
-            "response_format": "verbose_json" if recording.detailed else None,
-            "timestamp_granularities": list(recording.granularities),
-        }
-        async with asyncio.timeout(self.timeouts.whole):
-            said = await (await self._connection()).audio.transcriptions.with_raw_response.create(
-                model=self.model,
-                file=(_audio_name(recording), recording.content, recording.media_type),
-                extra_body={name: hint for name, hint in hints.items() if hint},
-            )
-        return transcript(said.http_response.content, self.model)
+        form = FormData(quote_fields=False)  # servers know no names in percents
+        form.add_field("model", self.model)
+        name, kind = _in_a_line(_audio_name(recording)), _in_a_line(recording.media_type)
+        form.add_field("file", recording.content, filename=name, content_type=kind)
+        for name, hint in _hints(recording):
+            form.add_field(name, hint)
+        async with asyncio.timeout(self.timeouts.whole), await self._post("/audio/transcriptions", data=form) as said:
+            data = await said.read()
+        return transcript(data, self.model)
 
     async def _begin(self, request: Completion) -> _Answer:
         """An answer of which the first token is there."""
         async with AsyncExitStack() as opened, asyncio.timeout(self.timeouts.first):
-            sent = await self._send("/chat/completions", self._body(request))
-            response = await opened.enter_async_context(aclosing(sent))
-            reader, reads, first = Reader(self.model, request), response.aiter_bytes(), list[Chunk]()
-            while not reader.began and not reader.done and (data := await anext(reads, b"")):
+            response = await opened.enter_async_context(await self._send("/chat/completions", self._body(request)))
+            reader, first = Reader(self.model, request), list[Chunk]()
+            while not reader.began and not reader.done and (data := await response.content.readany()):
                 first += reader.feed(data)
             if not reader.began:
                 reader.check()
             patience = Patience(self.timeouts.idle)
-            return _Answer(reader=reader, first=first, reads=reads, patience=patience, opened=opened.pop_all())
+            return _Answer(reader=reader, first=first, response=response, patience=patience, opened=opened.pop_all())
 
     async def _read(self, path: str, body: dict[str, Any]) -> bytes:
-        async with aclosing(await self._send(path, body)) as response:
-            return await response.aread()
+        async with await self._send(path, body) as response:
+            return await response.read()
 
-    async def _send(self, path: str, body: dict[str, Any]) -> httpx2.Response:
-        """The answer, of which only the head was read."""
-        # `chat.completions.create` would walk through the request first, and that costs more than to send it.
-        content = msgspec.json.encode(body)
-        client = self._client or await self._connection()
-        stream = await client.post(path, cast_to=object, content=content, stream=True, stream_cls=_stream_class())
-        return stream.response
+    async def _send(self, path: str, body: dict[str, Any]) -> ClientResponse:
+        return await self._post(path, data=msgspec.json.encode(body), headers=_JSON)
+
+    async def _post(self, path: str, **what: Any) -> ClientResponse:
+        """A good answer, of which only the head was read; raises what `refusal` makes of another."""
+        response = await self._session.post(self._base_url + path, **what)
+        if response.ok:
+            return response
+        async with response:
+            said = await response.read()
+        raise refusal(self.model, response.status, _parsed(said), _retry_after(response.headers))
 
     def _body(self, request: Completion) -> dict[str, Any]:
         body = request.params | {"model": self.model, "messages": request.messages, "stream": request.stream}
@@ -183,21 +178,15 @@ class OpenAI(Upstream):
         return body
 
     def translate(self, error: Exception) -> ModelError | None:
-        """Put the SDK's errors into the hub's."""
-        import aiohttp
-        import httpx2
-        import openai
-
+        """Put aiohttp's errors into the hub's."""
         match error:
             case ModelError():
                 return error
-            case openai.APIStatusError():
-                return refusal(self.model, error.status_code, error.body, _retry_after(error.response.headers))
-            case openai.APIConnectionError(__cause__=httpx2.ConnectError() | httpx2.ConnectTimeout()):
+            case ClientConnectorError() | ConnectionTimeoutError():
                 return ModelUnavailable(f"The server of the model '{self.model}' cannot be reached.")
-            case TimeoutError() | openai.APITimeoutError() | httpx2.TimeoutException():
+            case TimeoutError():
                 return ModelUnavailable(f"The model '{self.model}' did not answer in time.")
-            case openai.APIConnectionError() | httpx2.HTTPError() | aiohttp.ClientError() | OSError():
+            case ClientError() | OSError():
                 return ModelUnavailable(f"The connection to the model '{self.model}' failed.")
             case _:
                 return None
@@ -209,18 +198,18 @@ class _Answer:
 
     reader: Reader
     first: list[Chunk]
-    reads: AsyncIterator[bytes]
+    response: ClientResponse
     patience: Patience
     opened: AsyncExitStack
 
     async def read(self) -> bytes:
         """What came, nothing at the end."""
-        return await self.patience.wait(anext(self.reads, b""))
+        return await self.patience.wait(self.response.content.readany())
 
     async def drain(self) -> None:
         """Read to the very end, should it be near: only then can the connection be used again."""
         async with asyncio.timeout(_DRAIN):
-            while await anext(self.reads, b""):
+            while await self.response.content.readany():
                 pass
 
     async def close(self) -> None:
@@ -228,11 +217,30 @@ class _Answer:
         await self.opened.aclose()
 
 
-@cache
-def _stream_class() -> type[openai.AsyncStream[Any]]:
-    import openai
+def _has_proxy(url: str) -> bool:
+    """Whether the environment names a proxy for a URL: aiohttp would look for it at each request, in a thread."""
+    parts = urlsplit(url)
+    return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
 
-    return openai.AsyncStream[Any]
+
+def _parsed(said: bytes) -> Any:
+    """The body of an error: JSON, or a text."""
+    try:
+        return msgspec.json.decode(said)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return said.decode(errors="replace")
+
+
+def _hints(recording: Recording) -> list[tuple[str, str]]:
+    """What is said of a recording, as the fields of a form."""
+    hints = {
+        "language": recording.language,
+        "prompt": recording.prompt,
+        "temperature": None if recording.temperature is None else f"{recording.temperature:g}",
+        "response_format": "verbose_json" if recording.detailed else None,
+    }
+    times = [("timestamp_granularities[]", each) for each in recording.granularities]
+    return [*((name, hint) for name, hint in hints.items() if hint), *times]
 
 
 def _audio_name(recording: Recording) -> str:
@@ -242,6 +250,11 @@ def _audio_name(recording: Recording) -> str:
         return recording.name
     kind = recording.media_type.partition(";")[0].removeprefix("audio/").removeprefix("x-").lower()
     return f"{stem or ending or 'recording'}.{_ENDINGS.get(kind, 'ogg')}"
+
+
+def _in_a_line(text: str) -> str:
+    """A text as it may stand in a header."""
+    return "".join(filter(str.isprintable, text))
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
