@@ -1,14 +1,18 @@
 """What every test may rely on: real stores and servers, no network, no quiet skips in CI."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import settings
 
+from hub.store import Store, open_store
+from hub.store.tables import metadata
 from tests import jitter, nats, offline, postgres
+from tests.clock import Clock
+from tests.platforms.openai import Upstream
 
 NO_SKIP = os.environ.get("BOTHUB_NO_SKIP", "") not in ("", "0")
 STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -75,6 +79,28 @@ def sqlite_url(tmp_path: Path) -> str:
 def store_url(request: pytest.FixtureRequest) -> str:
     """A fresh, empty database, once on each engine."""
     return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    """An empty store with its tables, once on each engine."""
+    store = await open_store(store_url)
+    await store.write(metadata.create_all)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A time that the test moves."""
+    return Clock()
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    """A model server that speaks OpenAI's protocol, on this machine."""
+    async with Upstream() as upstream:
+        yield upstream
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from openai import AsyncOpenAI
 
 from hub.store import Store, open_store
 from hub.store.migrate import migrate
 from tests.api.announced import watched
 from tests.api.facade import Facade, running
+from tests.e2e.here import Here
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +35,10 @@ async def facade(store: Store) -> AsyncIterator[Facade]:
     """A façade on a free port."""
     async with running(store) as started:
         yield started
+
+
+@pytest.fixture
+async def client(hub: Here) -> AsyncIterator[AsyncOpenAI]:
+    """The official SDK, for the `hub` of a module."""
+    async with hub.openai() as client:
+        yield client

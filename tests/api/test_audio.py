@@ -35,12 +35,6 @@ WAV = silence()
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
 async def hub(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Here]:
     models = {
         "demo": {"provider": "demo"},
@@ -49,12 +43,6 @@ async def hub(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Here]:
     }
     async with running_hub(tmp_path, demo_config(models=models, bus={})) as hub:
         yield hub
-
-
-@pytest.fixture
-async def client(hub: Here) -> AsyncIterator[AsyncOpenAI]:
-    async with hub.openai() as client:
-        yield client
 
 
 async def test_a_recording_is_written_down(hub: Here, client: AsyncOpenAI, upstream: Upstream) -> None:

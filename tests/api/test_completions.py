@@ -26,12 +26,6 @@ async def hub(tmp_path: Path) -> AsyncIterator[Here]:
         yield hub
 
 
-@pytest.fixture
-async def client(hub: Here) -> AsyncIterator[AsyncOpenAI]:
-    async with hub.openai() as client:
-        yield client
-
-
 @pytest.mark.parametrize("model", TARGETS)
 async def test_a_prompt_is_answered(client: AsyncOpenAI, hub: Here, model: str) -> None:
     answer = await client.completions.create(model=model, prompt="count to 3")

@@ -24,12 +24,6 @@ from tests.platforms.openai import Upstream, fail
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
 async def hub(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Here]:
     models = {
         "demo": {"provider": "demo"},
@@ -51,12 +45,6 @@ async def recorded(hub: Here) -> TurnRecord:
 
     await hub.store.until(there)
     return await hub.over(*ids)
-
-
-@pytest.fixture
-async def client(hub: Here) -> AsyncIterator[AsyncOpenAI]:
-    async with hub.openai() as client:
-        yield client
 
 
 async def test_B3_a_string_and_a_list_have_a_vector_each(hub: Here, client: AsyncOpenAI) -> None:

@@ -20,12 +20,6 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
 async def hub(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Here]:
     behind = {"provider": "openai", "base_url": upstream.base_url, "multiple": True}
     models = {"demo": {"provider": "demo"}, "gpt": {**behind, "model": "g"}}
@@ -33,12 +27,6 @@ async def hub(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Here]:
     config = demo_config(bus={}, models=models, agents=agents)
     async with running_hub(tmp_path, config) as hub:
         yield hub
-
-
-@pytest.fixture
-async def client(hub: Here) -> AsyncIterator[AsyncOpenAI]:
-    async with hub.openai() as client:
-        yield client
 
 
 async def test_a_file_comes_and_goes(client: AsyncOpenAI) -> None:

@@ -27,12 +27,12 @@ from hub.errors import InboxFull, LeaseLost
 from hub.signals.local import LocalSignals
 from hub.store import Store
 from hub.store.tables import entries, lanes, messages, sessions
+from tests.clock import Clock
 from tests.contracts.bus_plans import Explained, fill, reads_all
 from tests.contracts.bus_steps import (
     DAY,
     INBOX,
     LEASE,
-    Clock,
     claim,
     claim_one,
     handle_all,
@@ -51,10 +51,6 @@ from tests.contracts.bus_steps import (
 
 class BusLaws:
     """What every store must let the bus keep."""
-
-    @pytest.fixture
-    def clock(self) -> Clock:
-        return Clock()
 
     @pytest.fixture
     def bus(self, store: Store, clock: Clock) -> Bus:

@@ -13,19 +13,6 @@ LEASE = 8.0
 DAY = 86_400.0
 
 
-class Clock:
-    """A clock that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now += seconds
-
-
 def message(id: str, lane: str = "x", *, inbox: str = INBOX, bounded: bool = False) -> Publish:
     return Publish(inbox=inbox, lane=lane, id=id, body=id.encode(), bounded=bounded)
 

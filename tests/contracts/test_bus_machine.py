@@ -28,7 +28,8 @@ from hub.bus import Bus, Hold, Lease, Operation, Publish, Release, Settle, Stop
 from hub.errors import LeaseLost
 from hub.signals.local import LocalSignals
 from hub.store import Connection, Store, open_store, tables
-from tests.contracts.bus_steps import LEASE, Clock, note, notes
+from tests.clock import Clock
+from tests.contracts.bus_steps import LEASE, note, notes
 
 T = TypeVar("T")
 LANES = ("x", "y")

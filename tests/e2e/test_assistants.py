@@ -27,12 +27,6 @@ TOOL: dict[str, Any] = {"type": "function", "function": {"name": "weather", "par
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
 def config(upstream: Upstream) -> dict[str, Any]:
     model = {"provider": "openai", "base_url": upstream.base_url, "model": "gpt-test", "max_output": 500}
     poet = {"system_prompt": "You are a poet.", "params": {"temperature": 0.7, "top_p": 0.9}, "max_tokens": 50}

@@ -26,12 +26,6 @@ WAYS = [("/v1", "drafter"), (f"/api/v1/assistants/{ID}/v1", "drafter")]
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
 async def hub(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Here]:
     agent: dict[str, Any] = {"model": "gpt", "tools": ["message"], "system_prompt": "Be kind."}
     config = {

@@ -31,12 +31,6 @@ def docx(text: str) -> bytes:
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
 async def hub(tmp_path: Path, store_url: str, upstream: Upstream) -> AsyncIterator[HubProcess]:
     gpt = {"provider": "openai", "base_url": upstream.base_url, "model": "gpt-test", "multiple": True}
     models = {"demo": {"provider": "demo"}, "gpt": gpt}

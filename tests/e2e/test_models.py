@@ -17,12 +17,6 @@ HI: list[Any] = [{"role": "user", "content": "count to 3"}]
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
 async def hub(tmp_path: Path, upstream: Upstream) -> AsyncIterator[HubProcess]:
     gpt = {"provider": "openai", "base_url": upstream.base_url, "model": "gpt-test", "multiple": True}
     models = {"demo": {"provider": "demo"}, "gpt": gpt, "short": {"provider": "demo", "max_output": 2}}

@@ -24,12 +24,6 @@ PATH = "/api/v1/sessions"
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
 async def hub(tmp_path: Path, upstream: Upstream, store_url: str) -> AsyncIterator[Here]:
     config: dict[str, Any] = {
         "store": {"url": store_url},

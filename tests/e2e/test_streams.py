@@ -30,12 +30,6 @@ THINKING = {kind: way for kind, way in KINDS.items() if kind != "agent"}
 """Those whose streams show what the model thinks."""
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
 def config(upstream: Upstream) -> dict[str, Any]:
     agent: dict[str, Any] = {"model": "gpt", "tools": ["message"]}
     return {

@@ -20,12 +20,6 @@ EVENTS = {"Accept": "text/event-stream"}
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
 async def hub(tmp_path: Path, upstream: Upstream, store_url: str) -> AsyncIterator[Here]:
     gpt = {"provider": "openai", "base_url": upstream.base_url, "model": "gpt-test", "multiple": True}
     config: dict[str, Any] = {

@@ -7,7 +7,8 @@ import pytest
 from hub.bus import Bus
 from hub.store import open_store
 from hub.store.tables import metadata
-from tests.hub.engine import Clock, Engine, FailingStore, LossySignals
+from tests.clock import Clock
+from tests.hub.engine import Engine, FailingStore, LossySignals
 
 
 async def _engine(url: str) -> Engine:

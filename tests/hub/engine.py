@@ -25,6 +25,7 @@ from hub.signals.local import LocalSignals
 from hub.store import Store
 from hub.store.tables import entries, messages
 from hub.worker import Timing, Worker
+from tests.clock import Clock
 from tests.patience import PATIENCE
 
 T = TypeVar("T")
@@ -33,19 +34,6 @@ CHAT = Address("support", "42")
 ANN = Author(id="ann", name="Ann")
 FREE = Limits(length=20, unit="chars", per_chat=1e6, per_group=1e6, per_bot=1e6, burst=1000)
 """A platform that paces nothing."""
-
-
-class Clock:
-    """A clock that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class FailingStore:

@@ -1,37 +1,13 @@
 """What waits where, on both engines."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from hub import counts
 from hub.bus import Bus, Publish, Release, Settle
 from hub.counts import InboxCount
 from hub.signals.local import LocalSignals
-from hub.store import Store, open_store
-from hub.store.migrate import migrate
-
-
-class Clock:
-    """A time that tests move."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = await open_store(store_url)
-    await migrate(store)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from hub.store import Store
+from tests.clock import Clock
 
 
 @pytest.fixture
@@ -53,14 +29,15 @@ async def test_an_empty_store_has_no_inboxes(bus: Bus) -> None:
 
 
 async def test_each_inbox_is_counted_with_the_time_of_its_oldest(bus: Bus, clock: Clock) -> None:
+    began = clock.now
     await publish(bus, "agent:a", "x", "1")
-    clock.now = 1010.0
+    clock.forward(10.0)
     await publish(bus, "agent:a", "x", "2")
     await publish(bus, "channel:web", "y", "3")
     found = await counted(bus)
     assert list(found) == ["agent:a", "channel:web"]
-    assert (found["agent:a"].waiting, found["agent:a"].oldest_at) == (2, 1000.0)
-    assert (found["channel:web"].open, found["channel:web"].oldest_at) == (1, 1010.0)
+    assert (found["agent:a"].waiting, found["agent:a"].oldest_at) == (2, began)
+    assert (found["channel:web"].open, found["channel:web"].oldest_at) == (1, began + 10.0)
 
 
 async def test_what_is_leased_runs_and_what_stands_behind_it_waits(bus: Bus) -> None:

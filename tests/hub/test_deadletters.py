@@ -1,23 +1,12 @@
 """Dead letters on both engines."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from hub import deadletters
 from hub.bus import Bus, Publish, Settle
 from hub.message import next_try
 from hub.signals.local import LocalSignals
-from hub.store import Store, open_store
-from hub.store.migrate import migrate
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = await open_store(store_url)
-    await migrate(store)
-    yield store
-    await store.close()
+from hub.store import Store
 
 
 @pytest.fixture

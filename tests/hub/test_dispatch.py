@@ -12,15 +12,13 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from hub.bus import Bus
 from hub.channel import Limits, Sending
 from hub.dispatch import Dispatcher
-from hub.errors import ChannelRefused, ChatGone, ChatMoved, MessageRefused, RateLimited, StoreUnavailable, Unreachable
+from hub.errors import ChannelRefused, ChatGone, ChatMoved, MessageRefused, RateLimited, Unreachable
 from hub.files import FileStore
 from hub.message import Address, Author, Button, Delivery, Text
 from hub.pacing import Pacing
 from hub.posts import Posts, publish
-from hub.presence import Presence
 from hub.store.tables import lanes, receipts
 from hub.worker import Timing, Worker
 from tests.hub.engine import CHAT, FAST, Chat, Engine, channels, running, soon
@@ -404,112 +402,9 @@ def test_a_group_has_a_rate_of_its_own_and_the_clock_may_step_back() -> None:
     assert pacing.wait(person) == 0.0
 
 
-@pytest.mark.usefixtures("quick_polls")
-async def test_a_receipt_that_cannot_be_stored_yet_is_stored_later_and_nothing_is_sent_twice(engine: Engine) -> None:
-    class Outage(Chat):
-        async def send(self, sending: Sending) -> str:
-            if not self.sent:
-                engine.store.break_commit = lambda: StoreUnavailable("away")
-            return await super().send(sending)
-
-    chat = Outage()
-    await post(engine, delivery("d", LONG))
-    async with dispatching(engine, chat, timing=Timing(lease=8.0, extend=60.0, tries=3)):
-        assert await engine.outcome(INBOX, "d") == ("delivered", None)
-    assert chat.said("42") == PARTS
-
-
-@pytest.mark.usefixtures("quick_polls")
-async def test_a_receipt_whose_storing_was_not_confirmed_is_no_second_receipt(engine: Engine) -> None:
-    class Unconfirmed(Chat):
-        async def send(self, sending: Sending) -> str:
-            engine.store.break_answer = lambda: StoreUnavailable("the connection broke")
-            return await super().send(sending)
-
-    chat = Unconfirmed()
-    await post(engine, delivery("d"))
-    async with dispatching(engine, chat, timing=Timing(lease=8.0, extend=60.0, tries=3)):
-        assert await engine.outcome(INBOX, "d") == ("delivered", None)
-    assert len(chat.sent) == len(await engine.all(select(receipts))) == 1
-
-
-async def test_when_the_lane_is_lost_after_a_send_the_receipt_is_kept_and_the_next_holder_goes_on(
-    every_engine: Engine,
-) -> None:
-    engine = every_engine
-    tokens: list[int] = []
-
-    class SlowAnswer(Chat):
-        async def send(self, sending: Sending) -> str:
-            answer = await super().send(sending)
-            if len(self.sent) == 1:  # the platform has it; our lease runs out before its answer comes
-                engine.clock.forward(9.0)
-                [other] = await Bus(engine.store, engine.signals, engine.clock).claim(INBOX, 1, 8.0)
-                tokens.append(other.token)
-            return answer
-
-    chat = SlowAnswer()
-    await post(engine, delivery("d", LONG))
-    async with dispatching(engine, chat, timing=Timing(lease=8.0, extend=60.0, tries=3)):
-
-        async def kept() -> bool:
-            return len(await engine.all(select(receipts))) == 1
-
-        await engine.store.until(kept)
-        assert tokens == [2]
-        assert len(chat.sent) == 1  # the one that lost it sends nothing more
-        engine.forward(9.0, INBOX)
-        assert await engine.outcome(INBOX, "d") == ("delivered", None)
-    assert chat.said("42") == PARTS
-
-
 async def test_a_delivery_that_cannot_be_read_ends_dead(engine: Engine) -> None:
     await engine.publish(INBOX, "broken", lane=str(CHAT))
     await post(engine, delivery("d"))
     async with dispatching(engine, Chat(), timing=Timing(lease=8.0, extend=0.02, tries=1)):
         assert await engine.outcome(INBOX, "broken") == ("dead", "failed")
         assert await engine.outcome(INBOX, "d") == ("delivered", None)
-
-
-class Typist(Chat):
-    """A chat that counts its signs of typing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.typed: asyncio.Queue[Address] = asyncio.Queue()
-
-    async def typing(self, address: Address) -> None:
-        self.typed.put_nowait(address)
-        if address.chat_id == "gone":
-            raise ChatGone("blocked")
-
-
-def sign(kind: str, address: Address = CHAT) -> bytes:
-    return msgspec.json.encode({"kind": kind, "turn": "t", "address": address})
-
-
-async def test_typing_is_shown_until_the_turn_is_over(engine: Engine) -> None:
-    chat = Typist()
-    presence = Presence(engine.bus, "support", chat, every=0.01)
-    task = asyncio.create_task(presence.run())
-    await asyncio.sleep(0)
-    engine.signals.send("live.support", sign("typing"))
-    engine.signals.send("live.support", sign("typing", Address("support", "gone")))
-    for _ in range(6):
-        await soon(chat.typed.get())
-    engine.signals.send("live.support", sign("done"))
-    engine.signals.send("live.support", sign("done", Address("support", "gone")))
-    await engine.store.until(lambda: idle(presence))
-    while not chat.typed.empty():
-        chat.typed.get_nowait()
-    engine.signals.send("live.support", sign("delta"))
-    assert await soon(chat.typed.get()) == CHAT
-    engine.clock.forward(11.0)  # a turn that gives no sign any more
-    await engine.store.until(lambda: idle(presence))
-    task.cancel()
-    await asyncio.wait({task})
-
-
-async def idle(presence: Presence) -> bool:
-    """Whether it shows nothing and remembers nothing."""
-    return not presence._until and not presence._tasks  # pyright: ignore[reportPrivateUsage]

@@ -1,7 +1,6 @@
 """Rooms keep what was said, once and in order, on both engines."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import count
 
 import pytest
@@ -11,21 +10,12 @@ from hub.errors import InboxFull
 from hub.message import Address, Author, File, Message, Text
 from hub.rooms import StoredRooms, topic
 from hub.signals.local import LocalSignals
-from hub.store import Store, open_store
-from hub.store.migrate import migrate
+from hub.store import Store
 from tests.patience import PATIENCE
 
 LOBBY = Address("web", "lobby")
 AGENT = Author(id="assistant", name="Assistant", kind="agent")
 ANN = Author(id="7", name="Ann")
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = await open_store(store_url)
-    await migrate(store)
-    yield store
-    await store.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,6 @@ from hub.store.tables import metadata, settings
 
 MIGRATIONS = Path(migrate.__file__).with_name("migrations")
 ALL = select(settings.c.name).order_by(settings.c.name)
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = await open_store(store_url)
-    await store.write(metadata.create_all)
-    yield store
-    await store.close()
 
 
 def write(name: str) -> Callable[[Connection], object]:

@@ -28,12 +28,6 @@ from tests.platforms.openai import Answer, Call, Failure, Step, Upstream, Usage,
 ASK: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello there"}]
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
 @pytest.fixture(params=["httpx", "aiohttp"])
 async def client(upstream: Upstream, request: pytest.FixtureRequest) -> AsyncIterator[AsyncOpenAI]:
     http = DefaultAioHttpClient() if request.param == "aiohttp" else None

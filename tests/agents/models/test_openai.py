@@ -20,17 +20,6 @@ from tests.platforms.openai import Answer, Call, Failure, Upstream, call, fail, 
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def naps() -> Naps:
-    return Naps()
-
-
-@pytest.fixture
 async def model(upstream: Upstream, naps: Naps) -> AsyncIterator[OpenAI]:
     model = OpenAI(model="gpt-test", api_key=KEY, base_url=upstream.base_url, sleep=naps)
     yield model

@@ -18,17 +18,6 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def naps() -> Naps:
-    return Naps()
-
-
-@pytest.fixture
 async def model(upstream: Upstream, naps: Naps) -> AsyncIterator[Other]:
     """One whose provider speaks OpenAI's protocol and may be somewhere else."""
     base_url = upstream.base_url

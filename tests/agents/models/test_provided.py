@@ -73,11 +73,6 @@ async def upstream(case: Case) -> AsyncIterator[Served]:
 
 
 @pytest.fixture
-def naps() -> Naps:
-    return Naps()
-
-
-@pytest.fixture
 async def model(case: Case, upstream: Served, naps: Naps) -> AsyncIterator[Provided]:
     model = case.make(upstream.base_url, sleep=naps)
     yield model

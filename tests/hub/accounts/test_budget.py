@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,21 +12,12 @@ from sqlalchemy import create_engine, func, select, update
 
 from hub.accounts import budget, keys
 from hub.accounts.budget import HELD_SECONDS, Charge
-from hub.store import Connection, Store, open_store
-from hub.store.migrate import migrate
+from hub.store import Connection, Store
 from hub.store.tables import keys as table
 from hub.store.tables import metadata, reservations
 
 NOW = 1_795_000_000.0
 NEXT_MONTH = 1_796_083_200.0
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    opened = await open_store(store_url)
-    await migrate(opened)
-    yield opened
-    await opened.close()
 
 
 async def key(store: Store, quota: int | None, balance: int = 0) -> int:

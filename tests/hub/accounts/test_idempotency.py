@@ -1,25 +1,14 @@
 """An Idempotency-Key is one request for a day, on both engines."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from sqlalchemy import Connection
 
 from hub.accounts import idempotency
 from hub.accounts.idempotency import KEPT_SECONDS, Claim
 from hub.errors import Conflict
-from hub.store import Store, open_store
-from hub.store.migrate import migrate
+from hub.store import Store
 
 NOW = 1_000_000.123456
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = await open_store(store_url)
-    await migrate(store)
-    yield store
-    await store.close()
 
 
 async def begin(store: Store, *, key: str = "k", fingerprint: str = "f", now: float = NOW, key_id: int = 1) -> Claim:

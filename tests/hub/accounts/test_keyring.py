@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,20 +12,11 @@ from hub.accounts.keyring import Wanted
 from hub.accounts.keys import Key, new_secret
 from hub.accounts.limits import Limits
 from hub.errors import Conflict, NotFound, RequestError
-from hub.store import Store, open_store
-from hub.store.migrate import migrate
+from hub.store import Store
 from hub.store.tables import keys as table
 
 NOW = 1_795_000_000.0
 OLD, NEW = new_secret(), new_secret()
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    opened = await open_store(store_url)
-    await migrate(opened)
-    yield opened
-    await opened.close()
 
 
 async def made(store: Store, secret: str | None = None, name: str = "ann", **more: Any) -> Key:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from sqlalchemy import select, update
 
 from hub.accounts import keys
 from hub.accounts.keys import Key
 from hub.message import Address
-from hub.store import Store, open_store
-from hub.store.migrate import migrate
+from hub.store import Store
 from hub.store.tables import keys as table
 
 NOW = 1_795_000_000.0
 SECRET = "sk-0123456789abcdefghijklmnopqrstuvwxyz"
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    opened = await open_store(store_url)
-    await migrate(opened)
-    yield opened
-    await opened.close()
 
 
 async def test_a_key_is_found_by_its_secret_only(store: Store) -> None:

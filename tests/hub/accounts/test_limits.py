@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
 
 from hub.accounts import limits
 from hub.accounts.limits import Counted, Limits, Room
-from hub.store import Store, open_store
-from hub.store.migrate import migrate
+from hub.store import Store
 
 NOW = 1_795_000_000.0
 MINUTE = NOW - NOW % 60
 DAY = NOW - NOW % 86_400
 KEY = 7
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    opened = await open_store(store_url)
-    await migrate(opened)
-    yield opened
-    await opened.close()
 
 
 async def count(store: Store, most: Limits, now: float = NOW, key: int = KEY) -> Counted:

@@ -4,18 +4,20 @@ import asyncio
 import socket
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 import discord
+import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from discord.app_commands import CommandTree
 
 from tests.patience import PATIENCE
 from tests.platforms.discord.certificate import HOSTS
 from tests.platforms.discord.server import DiscordServer
+from tests.platforms.discord.shapes import GENERAL
 from tests.platforms.waker import Signal
 
 
@@ -117,3 +119,15 @@ async def rest(server: DiscordServer, token: str | None = None) -> AsyncGenerato
     headers = {"Authorization": f"Bot {token or server.token}"}
     async with aiohttp.ClientSession(connector=connector(server), headers=headers) as session:
         yield Rest(session)
+
+
+def texts(server: DiscordServer, channel: str = GENERAL) -> list[str]:
+    """What stands in a channel."""
+    return [message["content"] for message in server.sent(channel)]
+
+
+async def refused(awaitable: Awaitable[object]) -> tuple[int, int]:
+    """Status and code of a refusal."""
+    with pytest.raises(discord.HTTPException) as refusal:
+        await awaitable
+    return refusal.value.status, refusal.value.code

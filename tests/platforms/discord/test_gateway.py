@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import aiohttp
 import discord
@@ -25,12 +24,6 @@ from tests.platforms.discord import (
 from tests.platforms.discord.client import Bot, connector, intents, rest, running
 
 GATEWAY = "https://gateway.discord.gg/?v=10&encoding=json"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
 
 
 class TestTheWayIn:

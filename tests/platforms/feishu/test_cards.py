@@ -1,39 +1,15 @@
 """The local Feishu's cards and card entities, driven by the real lark-oapi."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from tests.clock import Clock
 from tests.platforms.feishu import FEISHU_LIMITS, P2P, FeishuServer
 from tests.platforms.feishu.sdk import Bot
 
 TABLE = "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
 Card = dict[str, Any]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_760_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def server(clock: Clock) -> AsyncIterator[FeishuServer]:
-    async with FeishuServer(clock=clock) as server:
-        yield server
-
-
-@pytest.fixture
-def bot(server: FeishuServer) -> Bot:
-    return Bot(server)
 
 
 def markdown(*texts: str, **config: Any) -> Card:

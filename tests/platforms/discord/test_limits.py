@@ -7,35 +7,11 @@ import aiohttp
 import discord
 import pytest
 
+from tests.clock import Clock
 from tests.platforms.discord import DISCORD_LIMITS, GENERAL, VOICE, DiscordServer, Limits, Rate
 from tests.platforms.discord.client import Bot, Rest, rest, running
 
 MESSAGES = f"/channels/{GENERAL}/messages"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def server(clock: Clock) -> AsyncIterator[DiscordServer]:
-    async with DiscordServer(clock=clock) as server:
-        yield server
-
-
-@pytest.fixture
-async def bot(server: DiscordServer) -> AsyncIterator[Bot]:
-    async with running(server) as bot:
-        yield bot
 
 
 @pytest.fixture

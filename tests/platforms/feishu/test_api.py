@@ -2,39 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 from requests import ConnectionError as Disconnected
 
+from tests.clock import Clock
 from tests.platforms.feishu import ANNA, FEISHU_LIMITS, GROUP, P2P, FeishuServer
 from tests.platforms.feishu.sdk import Bot
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_760_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def server(clock: Clock) -> AsyncIterator[FeishuServer]:
-    async with FeishuServer(clock=clock) as server:
-        yield server
-
-
-@pytest.fixture
-def bot(server: FeishuServer) -> Bot:
-    return Bot(server)
 
 
 def texts(server: FeishuServer, chat: str = P2P) -> list[str]:

@@ -1,35 +1,10 @@
 """The local Discord's channels, threads and direct messages, driven by the real discord.py."""
 
-from collections.abc import AsyncIterator, Awaitable
-
 import discord
 import pytest
 
 from tests.platforms.discord import ANNA, BORIS, BOT, FORUM, GENERAL, GUILD, THREAD, DiscordServer
-from tests.platforms.discord.client import Bot, running
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def bot(server: DiscordServer) -> AsyncIterator[Bot]:
-    async with running(server) as bot:
-        yield bot
-
-
-def texts(server: DiscordServer, channel: str = GENERAL) -> list[str]:
-    return [message["content"] for message in server.sent(channel)]
-
-
-async def refused(awaitable: Awaitable[object]) -> tuple[int, int]:
-    """Status and code of a refusal."""
-    with pytest.raises(discord.HTTPException) as refusal:
-        await awaitable
-    return refusal.value.status, refusal.value.code
+from tests.platforms.discord.client import Bot, refused, texts
 
 
 def forum_of(bot: Bot) -> discord.ForumChannel:

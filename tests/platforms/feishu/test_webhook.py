@@ -1,6 +1,6 @@
 """The local Feishu's pushes to a webhook, taken by the real lark-oapi."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,17 +12,6 @@ from tests.platforms.feishu.sdk import Bot, Inbox, dispatcher, lark
 
 TOKEN, KEY = "v-token", "an encrypt key"
 BUTTON = {"schema": "2.0", "body": {"elements": [{"tag": "button", "value": {"go": 1}}]}}
-
-
-@pytest.fixture
-def inbox() -> Inbox:
-    return Inbox()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FeishuServer]:
-    async with FeishuServer(retries=(0.01, 0.01)) as server:
-        yield server
 
 
 def answer_press(event: Any) -> Any:

@@ -12,17 +12,6 @@ from tests.platforms.feishu.sdk import Inbox, connected
 Told = Callable[..., Awaitable[list[Any]]]
 
 
-@pytest.fixture
-def inbox() -> Inbox:
-    return Inbox()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FeishuServer]:
-    async with FeishuServer(retries=(0.01, 0.01)) as server:
-        yield server
-
-
 class TestPeople:
     @pytest.fixture
     async def told(self, server: FeishuServer, inbox: Inbox) -> AsyncIterator[Told]:

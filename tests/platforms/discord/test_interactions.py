@@ -1,35 +1,17 @@
 """The local Discord's commands and buttons, driven by the real discord.py: they behave as Discord's do."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import discord
 import pytest
 from discord import app_commands
 
+from tests.clock import Clock
 from tests.platforms.discord import ANNA, BORIS, BOT, GENERAL, GUILD, DiscordServer, Interaction
-from tests.platforms.discord.client import Bot, rest, running
+from tests.platforms.discord.client import Bot, refused, rest, running
 
 Use = discord.Interaction[discord.Client]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def server(clock: Clock) -> AsyncIterator[DiscordServer]:
-    async with DiscordServer(clock=clock) as server:
-        yield server
 
 
 @pytest.fixture
@@ -52,13 +34,6 @@ async def used(server: DiscordServer, bot: Bot, **where: str) -> tuple[Interacti
 
 def texts(handle: Interaction) -> list[str]:
     return [message["content"] for message in handle.responses]
-
-
-async def refused(awaitable: Awaitable[object]) -> tuple[int, int]:
-    """Status and code of a refusal."""
-    with pytest.raises(discord.HTTPException) as refusal:
-        await awaitable
-    return refusal.value.status, refusal.value.code
 
 
 class TestCommands:

@@ -1,52 +1,17 @@
 """The local Discord's messages, driven by the real discord.py: they behave as Discord's do."""
 
-from collections.abc import AsyncIterator, Awaitable
+from datetime import timedelta
 from io import BytesIO
 
 import discord
 import pytest
 from discord import AllowedMentions
 
+from tests.clock import Clock
 from tests.platforms.discord import ANNA, BORIS, BOT, BOT_ROLE, GENERAL, MESSAGE_CONTENT, VOICE, DiscordServer
-from tests.platforms.discord.client import Bot, rest, running
+from tests.platforms.discord.client import Bot, refused, rest, texts
 
 MIB = 2**20
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def server(clock: Clock) -> AsyncIterator[DiscordServer]:
-    async with DiscordServer(clock=clock) as server:
-        yield server
-
-
-@pytest.fixture
-async def bot(server: DiscordServer) -> AsyncIterator[Bot]:
-    async with running(server) as bot:
-        yield bot
-
-
-def texts(server: DiscordServer, channel: str = GENERAL) -> list[str]:
-    return [message["content"] for message in server.sent(channel)]
-
-
-async def refused(awaitable: Awaitable[object]) -> tuple[int, int]:
-    """Status and code of a refusal."""
-    with pytest.raises(discord.HTTPException) as refusal:
-        await awaitable
-    return refusal.value.status, refusal.value.code
 
 
 class TestSending:
@@ -216,7 +181,7 @@ class TestHistory:
         clock.now += 3600
         said = server.say("new")
         since = discord.utils.snowflake_time(int(said["id"]))
-        found = [m async for m in bot.place(GENERAL).history(after=since.replace(minute=since.minute - 1))]
+        found = [m async for m in bot.place(GENERAL).history(after=since - timedelta(minutes=1))]
         assert [message.content for message in found] == ["new"]
         assert found[0].created_at.timestamp() == pytest.approx(clock.now, abs=0.01)
 

@@ -1,7 +1,6 @@
 """The local Feishu's long connections, taken by the real lark-oapi."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,17 +10,6 @@ from tests.platforms.feishu.frames import DATA, Frame, decode
 from tests.platforms.feishu.sdk import Bot, Inbox, LongConnection, connected, dispatcher, lark, ws
 
 CARD = {"tag": "button", "behaviors": [{"type": "callback", "value": {"go": 1}}]}
-
-
-@pytest.fixture
-def inbox() -> Inbox:
-    return Inbox()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FeishuServer]:
-    async with FeishuServer(retries=(0.01, 0.01)) as server:
-        yield server
 
 
 def boom(event: Any) -> None:

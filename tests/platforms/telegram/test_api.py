@@ -1,25 +1,12 @@
 """The local Telegram, driven by the real aiogram: it behaves as Telegram does."""
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import (
-    ClientDecodeError,
     TelegramAPIError,
     TelegramBadRequest,
-    TelegramConflictError,
-    TelegramForbiddenError,
-    TelegramMigrateToChat,
-    TelegramNetworkError,
-    TelegramRetryAfter,
-    TelegramServerError,
     TelegramUnauthorizedError,
 )
 from aiogram.methods import GetChat
@@ -31,54 +18,12 @@ from aiogram.types import (
     Message,
     MessageEntity,
     ReplyParameters,
-    Update,
 )
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
-from tests.platforms.telegram import GROUP, PRIVATE, SUPERGROUP, TELEGRAM_LIMITS, TelegramServer
-
-SECOND = 0.02
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_760_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Session(AiohttpSession):
-    """aiogram's own session, without the quarter of a second it gives to TLS at its end."""
-
-    async def close(self) -> None:
-        if self._session:
-            await self._session.close()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def server(clock: Clock) -> AsyncIterator[TelegramServer]:
-    async with TelegramServer(clock=clock, second=SECOND) as server:
-        yield server
-
-
-@pytest.fixture
-async def bot(server: TelegramServer) -> AsyncIterator[Bot]:
-    async with bot_of(server, server.token) as bot:
-        yield bot
-
-
-def bot_of(server: TelegramServer, token: str) -> Bot:
-    return Bot(token, session=Session(api=TelegramAPIServer.from_base(server.base_url)))
-
-
-def texts(updates: list[Update]) -> list[str | None]:
-    return [update.message.text if update.message else None for update in updates]
+from tests.clock import Clock
+from tests.platforms.telegram import GROUP, PRIVATE, SUPERGROUP, TelegramServer
+from tests.platforms.telegram.client import bot_of
 
 
 class TestIdentity:
@@ -118,157 +63,6 @@ class TestIdentity:
         async with ClientSession() as http:
             answer = await http.post(url, data={"chat_id": "77", "text": "1", "reply_parameters": "{"})
             assert (answer.status, (await answer.json())["error_code"]) == (400, 400)
-
-
-class TestPolling:
-    async def test_a_long_poll_returns_when_something_arrives(self, server: TelegramServer, bot: Bot) -> None:
-        poll = asyncio.create_task(bot.get_updates(timeout=1000))
-        await server.wait_call("getUpdates")
-        assert not poll.done()
-        server.say("hello")
-        assert texts(await poll) == ["hello"]
-
-    async def test_a_long_poll_is_held_and_then_comes_back_empty(self, bot: Bot) -> None:
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        assert await bot.get_updates(timeout=5) == []
-        assert loop.time() - start >= 5 * SECOND
-
-    async def test_updates_come_again_until_a_higher_offset_acknowledges_them(
-        self, server: TelegramServer, bot: Bot
-    ) -> None:
-        server.say("one")
-        server.say("two")
-        first = await bot.get_updates()
-        assert texts(first) == texts(await bot.get_updates()) == ["one", "two"]
-        assert texts(await bot.get_updates(offset=first[0].update_id + 1)) == ["two"]
-        assert texts(await bot.get_updates()) == ["two"]
-
-    async def test_the_limit_bounds_a_batch(self, server: TelegramServer, bot: Bot) -> None:
-        for number in range(3):
-            server.say(str(number))
-        assert texts(await bot.get_updates(limit=2)) == ["0", "1"]
-
-    async def test_a_second_poller_ends_the_first_with_a_conflict(self, server: TelegramServer, bot: Bot) -> None:
-        first = asyncio.create_task(bot.get_updates(timeout=1000))
-        await server.wait_call("getUpdates")
-        second = asyncio.create_task(bot.get_updates(timeout=1000))
-        with pytest.raises(TelegramConflictError, match="other getUpdates request"):
-            await first
-        server.say("hello")
-        assert texts(await second) == ["hello"]
-
-    async def test_only_the_kinds_asked_for_arrive(self, server: TelegramServer, bot: Bot) -> None:
-        await bot.get_updates(allowed_updates=["message"])
-        said = server.say("one")
-        server.edit(said, "two")
-        server.say("three")
-        assert texts(await bot.get_updates()) == ["one", "three"]
-
-    async def test_a_poison_update_arrives_as_it_is(self, server: TelegramServer) -> None:
-        server.push_raw({"message": {"message_id": "poison"}})
-        async with ClientSession() as http, http.get(f"{server.base_url}/bot{server.token}/getUpdates") as answer:
-            [update] = (await answer.json())["result"]
-        assert update["message"] == {"message_id": "poison"}
-        assert update["update_id"] > 0
-
-    async def test_an_outage_loses_nothing(self, server: TelegramServer, bot: Bot) -> None:
-        url = server.base_url
-        poll = asyncio.create_task(bot.get_updates(timeout=1000))
-        await server.wait_call("getUpdates")
-        await server.stop()
-        with pytest.raises(TelegramNetworkError):
-            await poll
-        server.say("while it was away")
-        await server.start()
-        assert server.base_url == url
-        assert texts(await bot.get_updates()) == ["while it was away"]
-
-
-class Hook:
-    """A webhook that answers with the next of `statuses`, then with 200."""
-
-    def __init__(self, *statuses: int) -> None:
-        self.statuses = list(statuses)
-        self.updates: list[dict[str, Any]] = []
-        self.secrets: list[str | None] = []
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.updates.append(await request.json())
-        self.secrets.append(request.headers.get("X-Telegram-Bot-Api-Secret-Token"))
-        return web.Response(status=self.statuses.pop(0) if self.statuses else 200)
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncGenerator[str]:
-        """Its URL, while it answers."""
-        app = web.Application()
-        app.router.add_post("/hook", self.answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-        finally:
-            await runner.cleanup()
-
-
-class TestWebhook:
-    async def test_updates_are_pushed_in_order_with_the_secret(self, server: TelegramServer, bot: Bot) -> None:
-        hook = Hook()
-        server.say("before")
-        async with hook.listening() as url:
-            await bot.set_webhook(url, secret_token="S3cret-_")
-            server.say("after")
-            await server.wait_for(lambda: len(server.pushes) == 2)
-        assert [update["message"]["text"] for update in hook.updates] == ["before", "after"]
-        assert set(hook.secrets) == {"S3cret-_"}
-
-    async def test_a_refused_push_is_repeated_until_it_is_taken(self, server: TelegramServer, bot: Bot) -> None:
-        hook = Hook(500, 503)
-        async with hook.listening() as url:
-            await bot.set_webhook(url)
-            server.say("hello")
-            await server.wait_for(lambda: len(server.pushes) == 3)
-        assert [push.status for push in server.pushes] == [500, 503, 200]
-        assert len({update["update_id"] for update in hook.updates}) == 1
-        assert (await bot.get_webhook_info()).pending_update_count == 0
-
-    async def test_pushes_survive_an_outage_of_telegram(self, server: TelegramServer, bot: Bot) -> None:
-        hook = Hook()
-        async with hook.listening() as url:
-            await bot.set_webhook(url)
-            await server.stop()
-            server.say("hello")
-            await server.start()
-            await server.wait_for(lambda: len(server.pushes) == 1)
-        assert [update["message"]["text"] for update in hook.updates] == ["hello"]
-
-    async def test_an_unreachable_webhook_is_given_up_and_the_next_update_has_its_turn(self) -> None:
-        async with TelegramServer(second=SECOND, webhook_retries=(0.1,)) as server, bot_of(server, server.token) as bot:
-            await bot.set_webhook("http://127.0.0.1:1/hook")
-            server.say("one")
-            server.say("two")
-            await server.wait_for(lambda: len(server.pushes) == 4)
-            assert [push.status for push in server.pushes] == [None] * 4
-            assert server.pushes[1].update_id < server.pushes[2].update_id
-
-    async def test_polling_conflicts_with_a_webhook_until_it_is_deleted(self, server: TelegramServer, bot: Bot) -> None:
-        poll = asyncio.create_task(bot.get_updates(timeout=1000))
-        await server.wait_call("getUpdates")
-        await bot.set_webhook("http://127.0.0.1:1/hook")
-        with pytest.raises(TelegramConflictError, match="terminated by setWebhook"):
-            await poll
-        with pytest.raises(TelegramConflictError, match="webhook is active"):
-            await bot.get_updates()
-        assert (await bot.get_webhook_info()).url == "http://127.0.0.1:1/hook"
-        server.say("dropped")
-        await bot.delete_webhook(drop_pending_updates=True)
-        assert (await bot.get_webhook_info()).url == ""
-        assert await bot.get_updates() == []
-
-    async def test_a_secret_with_other_characters_is_refused(self, bot: Bot) -> None:
-        with pytest.raises(TelegramBadRequest, match="unallowed characters"):
-            await bot.set_webhook("http://127.0.0.1:1/hook", secret_token="not allowed!")
 
 
 class TestSending:
@@ -511,121 +305,6 @@ class TestUsers:
         assert first.message.text == "one"
         assert second.edited_message
         assert second.edited_message.text == "two"
-
-
-class TestFaults:
-    async def test_429_tells_how_long_to_wait_and_only_once(self, server: TelegramServer, bot: Bot) -> None:
-        server.fail("sendMessage", 429, retry_after=7)
-        with pytest.raises(TelegramRetryAfter) as refused:
-            await bot.send_message(PRIVATE, "hello")
-        assert refused.value.retry_after == 7
-        await bot.send_message(PRIVATE, "hello")
-        assert [call.status for call in server.called("sendMessage")] == [429, 200]
-
-    async def test_a_fault_of_one_chat_spares_the_others(self, server: TelegramServer, bot: Bot) -> None:
-        server.fail("sendMessage", 403, "Forbidden: bot was blocked by the user", chat=PRIVATE, times=None)
-        await bot.send_message(GROUP, "hello")
-        for _ in range(2):
-            with pytest.raises(TelegramForbiddenError):
-                await bot.send_message(PRIVATE, "hello")
-        server.heal()
-        await bot.send_message(PRIVATE, "hello")
-
-    async def test_a_migrated_group_tells_its_new_id(self, server: TelegramServer, bot: Bot) -> None:
-        server.fail("*", 400, "Bad Request: group chat was upgraded", migrate_to_chat_id=SUPERGROUP)
-        with pytest.raises(TelegramMigrateToChat) as refused:
-            await bot.send_message(GROUP, "hello")
-        assert refused.value.migrate_to_chat_id == SUPERGROUP
-
-    async def test_a_server_error_comes_as_json_or_as_a_proxys_page(self, server: TelegramServer, bot: Bot) -> None:
-        server.fail("sendMessage", 502)
-        with pytest.raises(TelegramServerError):
-            await bot.send_message(PRIVATE, "hello")
-        server.fail("sendMessage", 502, json=False)
-        with pytest.raises(ClientDecodeError):
-            await bot.send_message(PRIVATE, "hello")
-        assert server.sent() == []
-
-    async def test_a_reset_before_handling_stores_nothing(self, server: TelegramServer, bot: Bot) -> None:
-        server.reset("sendMessage")
-        with pytest.raises(TelegramNetworkError):
-            await bot.send_message(PRIVATE, "hello")
-        assert server.sent() == []
-        assert server.calls[-1].status is None
-
-    async def test_a_reset_after_handling_leaves_the_message(self, server: TelegramServer, bot: Bot) -> None:
-        server.reset("sendMessage", handled=True)
-        with pytest.raises(TelegramNetworkError):
-            await bot.send_message(PRIVATE, "hello")
-        assert [message["text"] for message in server.sent()] == ["hello"]
-
-    async def test_a_hanging_call_waits_for_its_release(self, server: TelegramServer, bot: Bot) -> None:
-        released = server.hang("sendMessage")
-        slow = asyncio.create_task(bot.send_message(PRIVATE, "slow"))
-        await server.wait_call("sendMessage")
-        await bot.send_message(PRIVATE, "quick")
-        assert not slow.done()
-        released.set()
-        await slow
-        assert [message["text"] for message in server.sent()] == ["quick", "slow"]
-
-    async def test_a_hanging_call_whose_client_gave_up_is_never_handled(self, server: TelegramServer, bot: Bot) -> None:
-        released = server.hang("sendMessage")
-        slow = asyncio.create_task(bot.send_message(PRIVATE, "slow"))
-        call = await server.wait_call("sendMessage")
-        slow.cancel()
-        await asyncio.wait([slow])
-        await server.wait_for(lambda: call.abandoned)
-        released.set()
-        await bot.send_message(PRIVATE, "quick")
-        assert [message["text"] for message in server.sent()] == ["quick"]
-
-    async def test_no_fault_reaches_the_servers_log(
-        self, server: TelegramServer, bot: Bot, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        server.reset("sendMessage", times=2)
-        server.reset("sendMessage", handled=True)
-        with caplog.at_level(logging.WARNING):
-            for _ in range(3):
-                with pytest.raises(TelegramNetworkError):
-                    await bot.send_message(PRIVATE, "hello")
-        assert caplog.records == []
-
-
-class TestLimits:
-    async def test_nothing_is_limited_by_default(self, server: TelegramServer, bot: Bot) -> None:
-        for number in range(40):
-            await bot.send_message(PRIVATE, str(number))
-        assert len(server.sent()) == 40
-
-    async def test_a_private_chat_takes_one_message_a_second(
-        self, server: TelegramServer, bot: Bot, clock: Clock
-    ) -> None:
-        server.limit(TELEGRAM_LIMITS)
-        sent = await bot.send_message(PRIVATE, "one")
-        clock.now += 0.5
-        with pytest.raises(TelegramRetryAfter) as refused:
-            await bot.edit_message_text("two", chat_id=PRIVATE, message_id=sent.message_id)
-        assert refused.value.retry_after == 1
-        await bot.send_message(78, "another chat")
-        clock.now += 0.5
-        await bot.send_message(PRIVATE, "two")
-
-    async def test_a_group_takes_twenty_messages_a_minute(self, server: TelegramServer, bot: Bot, clock: Clock) -> None:
-        server.limit(TELEGRAM_LIMITS)
-        for number in range(20):
-            await bot.send_message(GROUP, str(number))
-        clock.now += 18
-        with pytest.raises(TelegramRetryAfter) as refused:
-            await bot.send_message(GROUP, "too much")
-        assert refused.value.retry_after == 42
-
-    async def test_the_bot_as_a_whole_sends_thirty_a_second(self, server: TelegramServer, bot: Bot) -> None:
-        server.limit(TELEGRAM_LIMITS)
-        for chat in range(1, 31):
-            await bot.send_message(chat, "news")
-        with pytest.raises(TelegramRetryAfter):
-            await bot.send_message(31, "news")
 
 
 class TestWaiting:

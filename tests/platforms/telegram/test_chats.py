@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, TelegramMigrateToChat, TelegramNotFound
 from aiogram.methods import SendMessageDraft
 from aiogram.types import BufferedInputFile, MessageEntity, ReactionTypeEmoji, Update
@@ -16,27 +13,6 @@ from aiogram.types import BufferedInputFile, MessageEntity, ReactionTypeEmoji, U
 from tests.platforms.telegram import GROUP, PRIVATE, SUPERGROUP, TelegramServer
 
 ALL = ["message", "callback_query", "my_chat_member", "stopped_message_generation"]
-
-
-class Session(AiohttpSession):
-    """aiogram's own session, without the quarter of a second it gives to TLS at its end."""
-
-    async def close(self) -> None:
-        if self._session:
-            await self._session.close()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[TelegramServer]:
-    async with TelegramServer(second=0.02) as server:
-        yield server
-
-
-@pytest.fixture
-async def bot(server: TelegramServer) -> AsyncIterator[Bot]:
-    bot = Bot(server.token, session=Session(api=TelegramAPIServer.from_base(server.base_url)))
-    yield bot
-    await bot.session.close()
 
 
 async def heard(bot: Bot) -> list[Update]:
