@@ -13,6 +13,7 @@ import structlog
 
 from agents.context import Context, Window, summary_request
 from agents.models.tokens import estimate
+from agents.stopwatch import Stopwatch
 from agents.toolbox import Toolbox
 from agents.tools import STAY_SILENT, Source, Tool, schema
 from hub.agent import Reply, Step, Turn
@@ -73,7 +74,7 @@ class Runner:
         self.context = Context(system_prompt, window or Window())
         self.params = params or {}
         self.limits = limits or Limits()
-        self._clock = clock
+        self.clock = clock
         self.model = model
         self.toolbox = Toolbox(name, tools, sources, self.limits.tool_seconds)
 
@@ -82,12 +83,12 @@ class Runner:
 
         What is emitted is the texts of the steps and of the reply, joined by blank lines, the empty ones left out.
         """
-        deadline, now = _now() + self.limits.seconds, self._clock()
+        deadline, now = _now() + self.limits.seconds, self.clock()
         tools = await self.toolbox.offered()
         while not self._is_silenced(await turn.view()):
             await turn.take()
             last = self.limits.reached(turn.steps)
-            said = _Said(turn, self.model_name)
+            said = _Said(turn, self.model_name, self.clock)
             with said.counted():
                 in_time = await self._ask(turn, said, now, deadline, {} if last else tools)
                 if not in_time:
@@ -95,13 +96,23 @@ class Runner:
                 elif said.calls and last:
                     said.conclude(last)
                 if last or not in_time or not said.calls:
-                    return Reply(text=said.text, finish=said.finish, usage=said.usage, model=said.model)
+                    return Reply(
+                        text=said.text, finish=said.finish, usage=said.usage, model=said.model, pace=said.watch.pace
+                    )
             calls = tuple(map(sound, said.calls))
             with turn.acting(calls):
                 with said.counted():
-                    results = await self.toolbox.use(turn, tools, said.calls, deadline)
+                    used = await self.toolbox.use(turn, tools, said.calls, deadline)
                 await turn.checkpoint(
-                    Step(text=said.text, calls=calls, results=results, usage=said.usage, model=said.model)
+                    Step(
+                        text=said.text,
+                        calls=calls,
+                        results=used.results,
+                        usage=said.usage,
+                        model=said.model,
+                        pace=said.watch.pace,
+                        took=used.took,
+                    )
                 )
         return Reply(silent=True)
 
@@ -129,6 +140,7 @@ class Runner:
         try:
             async with limit, answering(self.model, request) as chunks:
                 said.request = request
+                said.watch.start()
                 async for chunk in chunks:
                     said.take(chunk)
         except TimeoutError:
@@ -136,6 +148,7 @@ class Runner:
                 raise
             said.cut()
             return False
+        said.watch.stop()
         self.context.learn(request, said.usage, said.model)
         return True
 
@@ -175,7 +188,8 @@ def prepare(completion: Completion, system_prompt: str, params: dict[str, Any]) 
 class _Said:
     """What the model says in one step, passed on to the turn as it comes."""
 
-    def __init__(self, turn: Turn, model: str) -> None:
+    def __init__(self, turn: Turn, model: str, clock: Callable[[], float]) -> None:
+        self.watch = Stopwatch(clock)
         self.calls: tuple[ToolCall, ...] = ()
         self.model = model
         self.finish = "stop"
@@ -210,6 +224,7 @@ class _Said:
 
     def take(self, chunk: Chunk) -> None:
         if chunk.text:
+            self.watch.lap()
             self._say(chunk.text)
         if chunk.calls:
             self.calls = chunk.calls
@@ -225,6 +240,7 @@ class _Said:
 
     def cut(self) -> None:
         """Nothing more comes from the model."""
+        self.watch.stop()
         self._usage = self.usage
 
     def conclude(self, sentence: str) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from agents.models.tokens import estimate
 from agents.runner import Runner, prepare, sound
+from agents.stopwatch import Stopwatch
 from agents.tools import CONVERSATIONAL, Tool, schema
 from hub.agent import Step, Turn
 from hub.errors import ModelError
@@ -52,7 +53,7 @@ class Stateless:
 
     async def _pass(self, asked: Completion, turn: Turn) -> AsyncGenerator[Chunk]:
         """What the model says, as it says it."""
-        step = _Step(turn, asked, self._runner.model_name)
+        step = _Step(turn, asked, self._runner)
         with step.counted():
             async with answering(self._runner.model, asked) as chunks:
                 async for chunk in chunks:
@@ -79,7 +80,7 @@ class _Run:
         while True:
             last = self._runner.limits.reached(self._turn.steps)
             tools = {} if last else self._own
-            step = _Step(self._turn, self._request(tools), self._runner.model_name)
+            step = _Step(self._turn, self._request(tools), self._runner)
             with step.counted():
                 async with aclosing(self._say(step)) as said:
                     async for chunk in said:
@@ -100,8 +101,16 @@ class _Run:
         """The step with what its tools returned."""
         calls = tuple(map(sound, step.calls))
         with self._turn.acting(calls):
-            results = await self._runner.toolbox.use(self._turn, tools, step.calls, self._deadline)
-        return Step(text=step.text, calls=calls, results=results, usage=step.usage, model=step.model)
+            used = await self._runner.toolbox.use(self._turn, tools, step.calls, self._deadline)
+        return Step(
+            text=step.text,
+            calls=calls,
+            results=used.results,
+            usage=step.usage,
+            model=step.model,
+            pace=step.watch.pace,
+            took=used.took,
+        )
 
     def _request(self, tools: dict[str, Tool]) -> Completion:
         """What the model is asked next; what the caller has it call, it has called in the first step."""
@@ -121,6 +130,7 @@ class _Run:
     async def _say(self, step: _Step) -> AsyncGenerator[Chunk]:
         """What the caller is shown of a step while it is made; the rest is in `step`."""
         async with answering(self._runner.model, step.request) as chunks:
+            step.watch.start()
             while True:
                 limit = asyncio.timeout_at(self._deadline)
                 try:
@@ -132,6 +142,7 @@ class _Run:
                     step.is_late = True
                     return
                 if chunk is None:
+                    step.watch.stop()
                     return
                 step.take(chunk)
                 if self._asked.stream:
@@ -173,9 +184,10 @@ class _Run:
 class _Step:
     """What the model says in one step."""
 
-    def __init__(self, turn: Turn, request: Completion, model: str) -> None:
+    def __init__(self, turn: Turn, request: Completion, runner: Runner) -> None:
         self.request = request
-        self.model = model
+        self.model = runner.model_name
+        self.watch = Stopwatch(runner.clock)
         self.calls: tuple[ToolCall, ...] = ()
         self.finish = "stop"
         self.is_late = False
@@ -204,6 +216,7 @@ class _Step:
     def take(self, chunk: Chunk) -> None:
         self.chunks.append(chunk)
         if chunk.text:
+            self.watch.lap()
             self._text.append(chunk.text)
         if chunk.reasoning:
             self._thought.append(chunk.reasoning)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import structlog
@@ -14,6 +15,14 @@ from hub.errors import HubError, LeaseLost, StoreUnavailable
 from hub.model import ToolCall
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Used:
+    """What the calls of a step returned, and how many seconds each ran."""
+
+    results: tuple[str, ...]
+    took: tuple[float, ...]
 
 
 class Toolbox:
@@ -30,23 +39,30 @@ class Toolbox:
         lent = await asyncio.gather(*(source.tools() for source in self._sources))
         return {tool.name: tool for tools in reversed(lent) for tool in tools} | self.own
 
-    async def use(
-        self, turn: Turn, tools: Mapping[str, Tool], calls: Sequence[ToolCall], deadline: float
-    ) -> tuple[str, ...]:
-        """Run all calls of a step at once; the results are in the order of the calls."""
+    async def use(self, turn: Turn, tools: Mapping[str, Tool], calls: Sequence[ToolCall], deadline: float) -> Used:
+        """Run all calls of a step at once; results and seconds are in the order of the calls."""
         try:
             async with asyncio.TaskGroup() as group:
                 running = [
-                    group.create_task(self._call(turn, tools, str(index), call, deadline))
+                    group.create_task(self._timed(turn, tools, str(index), call, deadline))
                     for index, call in enumerate(calls)
                 ]
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
-        return tuple(task.result() for task in running)
+        done = [task.result() for task in running]
+        return Used(results=tuple(result for result, _ in done), took=tuple(took for _, took in done))
 
     async def close(self) -> None:
         """Let go of the servers that lend tools."""
         await asyncio.gather(*(source.close() for source in self._sources))
+
+    async def _timed(
+        self, turn: Turn, tools: Mapping[str, Tool], key: str, call: ToolCall, deadline: float
+    ) -> tuple[str, float]:
+        """What a tool returned, and how many seconds it took."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        return await self._call(turn, tools, key, call, deadline), round(loop.time() - began, 4)
 
     async def _call(self, turn: Turn, tools: Mapping[str, Tool], key: str, call: ToolCall, deadline: float) -> str:
         """What a tool returned, or why it did not: whatever goes wrong is the model's to read."""

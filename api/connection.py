@@ -12,10 +12,10 @@ from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCall
 from quart import Quart, Request, Response
 from quart.asgi import ASGIHTTPConnection
 from quart.utils import encode_headers
-from structlog.contextvars import bind_contextvars
 from werkzeug.exceptions import BadHost
 
 from api import cors, errors, request_id
+from hub import tracing
 
 _REQUESTS = "bothub.requests"
 LAST_WORDS_SECONDS = 0.5
@@ -66,7 +66,7 @@ class Connection(ASGIHTTPConnection):
 
     async def handle_request(self, request: Request, send: ASGISendCallable) -> None:
         """Send the response; nothing may wait between the view's return and the body's `__aenter__`."""
-        bind_contextvars(request_id=self._id)
+        tracing.name_request(self._id)
         try:
             response = await self.app.handle_request(request)
         except BadHost:  # before there is a context in which errors are answered

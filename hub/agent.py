@@ -10,18 +10,23 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from hub.message import Address, Buttons, File, Message, Part, Value
-from hub.model import ToolCall, Usage
+from hub.model import Pace, ToolCall, Usage
 from hub.when import When
 
 
 class Step(Value, frozen=True, kw_only=True):
-    """One finished step: what the model said, the tools it called and what they returned, in the order of `calls`."""
+    """One finished step: what the model said, the tools it called and what they returned, in the order of `calls`.
+
+    `took` says how many seconds each call ran; they begin together when the model has ended.
+    """
 
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     results: tuple[str, ...] = ()
     usage: Usage = Usage()
     model: str = ""
+    pace: Pace | None = None
+    took: tuple[float, ...] = ()
 
 
 class Reply(Value, frozen=True, kw_only=True):
@@ -34,6 +39,7 @@ class Reply(Value, frozen=True, kw_only=True):
     finish: str = "stop"
     usage: Usage = Usage()
     model: str = ""
+    pace: Pace | None = None
     parts: tuple[Part, ...] = ()
     silent: bool = False
     """Say nothing at all, also not what was said in the turn's steps."""

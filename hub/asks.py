@@ -11,7 +11,7 @@ from math import inf
 import msgspec
 import structlog
 
-from hub import memory
+from hub import memory, tracing
 from hub.accounts import turns
 from hub.accounts.turns import RETRY_SECONDS, Ask, Sign, TurnRecord, end_of, signs_of
 from hub.bus import AlreadyThere, Bus, Outcome, Publish
@@ -184,12 +184,15 @@ class Asks:
             key_id=ask.key_id,
             fingerprint=ask.fingerprint,
             created_at=now,
+            accepted_at=now,
+            request_id=tracing.request_id(),
+            trace_id=tracing.trace_id(tracing.traceparent()),
         )
         publish = Publish(
             inbox=agent_inbox(ask.agent),
             lane=str(address),
             id=ask.id,
-            body=msgspec.json.encode(message),
+            body=msgspec.json.encode(tracing.marked(message)),
             bounded=True,
             once=True,
         )

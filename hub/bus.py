@@ -214,7 +214,7 @@ class Bus:
         settled = connection.execute(q.settle, row).first()
         if settled is None:
             raise _lost(lease)
-        result = {"lane_id_": lease.lane_id, "now": now, "tried": 1}
+        result = {"lane_id_": lease.lane_id, "now": now, "tried": 1, "claimed_": lease.claimed_at}
         head = {"first": lease.head.seq, "last": lease.head.seq, "outcome_": settle.outcome, "reason_": settle.reason}
         connection.execute(q.outcome, {**result, **head, "error_": settle.error})
         if through > lease.head.seq:
@@ -290,6 +290,7 @@ class Bus:
             tries=tries,
             stop=row.stop,
             messages=[_waiting(head)],
+            claimed_at=self.clock(),
         )
 
     async def take(self, lease: Lease, limit: int, fits: Fits | None = None) -> list[Waiting]:
@@ -362,7 +363,8 @@ class Bus:
             if lane.leased and found.seq <= lane.taken:
                 connection.execute(q.mark, {"lane_id_": found.lane_id, "stop_": found.seq})
                 return "running", lane.lane
-            one = {"lane_id_": found.lane_id, "first": found.seq, "last": found.seq, "now": now, "tried": 0}
+            one = {"lane_id_": found.lane_id, "first": found.seq, "last": found.seq, "now": now}
+            one |= {"tried": 0, "claimed_": None}
             connection.execute(q.outcome, {**one, "outcome_": outcome, "reason_": reason, "error_": None})
             if found.seq == lane.head + 1:
                 connection.execute(q.hurry, {"lane_id_": found.lane_id, "now": now})

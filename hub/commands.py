@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from hub import access, chats, facts, memory
+from hub import access, chats, facts, memory, tracing
 from hub.access import Rules
 from hub.agent import Fact
 from hub.bus import Bus, Operation, Outcome, Publish, Stop
@@ -221,6 +221,7 @@ _OF = {"person": "about you", "chat": "about this chat", "agent": "for everybody
 
 def aside(message: Message, agent: str, outcome: Outcome, reason: str) -> Publish:
     """A message that is settled as it comes: no agent sees it."""
+    message = tracing.marked(message)
     return Publish(
         inbox=agent_inbox(agent),
         lane=str(message.address),

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import structlog
 
-from hub import tokens
-from hub.accounts.turns import Call, Status, TurnRecord, Work, error_code, save
-from hub.agent import Turn
+from hub import tokens, tracing
+from hub.accounts.turns import Call, Stage, Status, TurnRecord, Work, error_code, save
+from hub.agent import Step, Turn
 from hub.errand import Desk, Errand
 from hub.errors import RequestError, TurnTimeout
 from hub.message import API, Address
@@ -89,6 +89,7 @@ class Completions:
             finally:
                 if target.answer is not None:
                     said.usage = (said.usage or Usage()) + errand.lost
+                    said.stages = tuple(map(_stage, errand.steps))
 
     async def embed(self, work: Work, inputs: Sequence[Embeddable], dimensions: int | None = None) -> Embeddings:
         """Embed and record; raises RequestError when it cannot, a ModelError, TurnTimeout."""
@@ -155,6 +156,9 @@ class Completions:
             started_at=said.created_at,
             first_token_at=said.first_at,
             finished_at=now,
+            request_id=tracing.request_id(),
+            trace_id=tracing.trace_id(tracing.traceparent()),
+            stages=said.stages,
         )
         await self._store.write(lambda connection: save(connection, record))
         log.info(
@@ -178,6 +182,12 @@ class Completions:
             raise TurnTimeout(f"No answer within {self._timeout:g} s; the turn was cancelled.") from error
 
 
+def _stage(step: Step) -> Stage:
+    """What is kept of a step."""
+    names = tuple(call.name for call in step.calls)
+    return Stage(calls=names, usage=step.usage, model=step.model, pace=step.pace, took=step.took)
+
+
 def _has(target: Target, ability: type[object]) -> bool:
     """Whether it is a model with an ability; agents only answer."""
     return target.agent is None and isinstance(target.model, ability)
@@ -196,6 +206,7 @@ class _Said:
     usage: Usage | None = None
     error: Exception | None = None
     first_at: float | None = None
+    stages: tuple[Stage, ...] = ()
 
     def take(self, chunk: Chunk) -> None:
         self.text.append(chunk.text)

@@ -18,13 +18,16 @@ Status = Literal["waiting", "sending", "delivered", "failed", "discarded"]
 class PartReceipt(Value, frozen=True, kw_only=True):
     """The platform's id of one part, and when it gave it (Unix seconds); not `final` while it shows a preview.
 
-    A draft is a preview that has no id.
+    A draft is a preview that has no id. `began_at` is when the call began by which the platform took it first, and
+    `edits` how often it was changed since.
     """
 
     part: int
     platform_id: str
     at: float
     final: bool = True
+    began_at: float | None = None
+    edits: int = 0
 
 
 class DeliveryRecord(Value, frozen=True, kw_only=True):
@@ -78,10 +81,12 @@ def _row(connection: Connection, id: str) -> Any:
 def parts(connection: Connection, id: str) -> tuple[PartReceipt, ...]:
     """A unit: the receipts of a delivery, by part."""
     query = select(receipts).where(receipts.c.delivery == id).order_by(receipts.c.part)
-    return tuple(
-        PartReceipt(part=row.part, platform_id=row.platform_id, at=row.at, final=row.final)
-        for row in connection.execute(query)
-    )
+    return tuple(receipt(row) for row in connection.execute(query))
+
+
+def receipt(row: Any) -> PartReceipt:
+    """A receipt as it is stored."""
+    return PartReceipt(**{name: getattr(row, name) for name in PartReceipt.__struct_fields__})
 
 
 def overdue(connection: Connection, channel: str, now: float) -> list[str]:
@@ -99,8 +104,8 @@ def overdue(connection: Connection, channel: str, now: float) -> list[str]:
 
 def add_receipt(connection: Connection, id: str, receipt: PartReceipt) -> None:
     """A unit: remember that the platform took a part; a final part stays as it is."""
-    row = {"delivery": id, "part": receipt.part, "platform_id": receipt.platform_id, "at": receipt.at}
-    connection.execute(_receipt(connection.dialect.name), {**row, "final": receipt.final})
+    row = {"delivery": id, **msgspec.structs.asdict(receipt)}
+    connection.execute(_receipt(connection.dialect.name), row)
 
 
 def drop_receipt(connection: Connection, id: str, part: int) -> None:
@@ -112,7 +117,7 @@ def drop_receipt(connection: Connection, id: str, part: int) -> None:
 def _receipt(dialect: str) -> Any:
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     into = insert(receipts)
-    columns = ("platform_id", "at", "final")
+    columns = ("platform_id", "at", "final", "edits")
     return into.on_conflict_do_update(
         index_elements=["delivery", "part"],
         set_={name: into.excluded[name] for name in columns},

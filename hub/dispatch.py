@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
 import structlog
 
-from hub import chats
+from hub import chats, tracing
 from hub.bus import Bus, Hold, Lease, Publish
 from hub.channel import Channel, Drafts, Edits, Reacts, Sending
 from hub.deliveries import PartReceipt, add_receipt, drop_receipt, parts
@@ -55,13 +56,13 @@ class Dispatcher:
     async def handle(self, work: Work) -> Outcome:
         """Send what is not sent yet of the lease's delivery."""
         delivery = _DELIVERY.decode(work.lease.head.body)
-        if self._previews is not None:
-            await self._previews.close(delivery.id)
+        tracing.resume(delivery)
+        edits = dict[int, int]() if self._previews is None else await self._previews.close(delivery.id)
         done, gone = await self._bus.store.read(lambda connection: _state(connection, delivery))
         if not any(receipt.final for receipt in done.values()) and (reason := self._obsolete(delivery, work, gone)):
             return self._dead(work.lease, delivery, reason, gone)
         try:
-            wait = await self._send(work.lease, delivery, done)
+            wait = await self._send(work.lease, delivery, done, edits)
         except ChannelError as error:
             return await self._failed(work.lease, delivery, error)
         if wait > 0:
@@ -115,8 +116,13 @@ class Dispatcher:
             return "expired"
         return "gone" if gone is not None else None
 
-    async def _send(self, lease: Lease, delivery: Delivery, done: dict[int, PartReceipt]) -> float:
-        """Send or edit what is not final; returns the seconds to wait before the next call, 0.0 after the last."""
+    async def _send(
+        self, lease: Lease, delivery: Delivery, done: dict[int, PartReceipt], edits: Mapping[int, int]
+    ) -> float:
+        """Send or edit what is not final; returns the seconds to wait before the next call, 0.0 after the last.
+
+        `edits` says how often each part was shown before.
+        """
         if delivery.reaction is not None:
             return await self._react(lease, delivery, delivery.reaction, done)
         parts = await self._parts(delivery)
@@ -131,8 +137,20 @@ class Dispatcher:
             if (wait := self._pacing.wait(delivery.address)) > 0:
                 return wait
             await asyncio.sleep(self._pacing.take(delivery.address))
-            platform_id = await self._bring(await self._sending(delivery, index, part, len(parts)), receipt)
-            await self._keep(lease, delivery, PartReceipt(part=index, platform_id=platform_id, at=self._bus.clock()))
+            sending, began_at = await self._sending(delivery, index, part, len(parts)), self._bus.clock()
+            platform_id = await self._bring(sending, receipt)
+            is_edited = receipt is not None and receipt.platform_id == platform_id
+            await self._keep(
+                lease,
+                delivery,
+                PartReceipt(
+                    part=index,
+                    platform_id=platform_id,
+                    at=self._bus.clock(),
+                    began_at=began_at,
+                    edits=edits.get(index, 0) + is_edited,
+                ),
+            )
         for index in sorted(set(done) - set(range(len(parts)))):
             await self._take_back(delivery, done[index])
         return 0.0
@@ -145,8 +163,10 @@ class Dispatcher:
             return wait
         if not done:
             await asyncio.sleep(self._pacing.take(delivery.address))
+            began_at = self._bus.clock()
             await self._channel.react(delivery.address, delivery.reply_to, emoji)
-            receipt = PartReceipt(part=0, platform_id=delivery.reply_to, at=self._bus.clock())
+            now = self._bus.clock()
+            receipt = PartReceipt(part=0, platform_id=delivery.reply_to, at=now, began_at=began_at)
             await self._keep(lease, delivery, receipt)
         return 0.0
 

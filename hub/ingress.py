@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
-from hub import access, chats, memory
+from hub import access, chats, memory, tracing
 from hub.access import Caps, Rules
 from hub.bus import AlreadyThere, Bus, Publish
 from hub.commands import FOR_STRANGERS, Commands, Order, answer_to, aside, named
@@ -204,7 +204,7 @@ class Ingress:
         if await self._commands.carry_out(order):
             return
         message, inbox = order.message, agent_inbox(order.agent)
-        body = msgspec.json.encode(message)
+        body = msgspec.json.encode(tracing.marked(message))
         [new] = await self._bus.commit(
             Publish(inbox=inbox, lane=str(message.address), id=message.id, body=body, bounded=True)
         )

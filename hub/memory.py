@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.agent import Found, Step
 from hub.message import Address, File, Message, Value
-from hub.model import ToolCall, Usage
+from hub.model import Pace, ToolCall, Usage
 from hub.store import search
 from hub.store.tables import conversations, entries, places, sessions
 
@@ -41,6 +41,8 @@ class Stepped(Value, frozen=True, kw_only=True, tag_field="kind", tag="step"):
     results: tuple[str, ...] = ()
     usage: Usage = Usage()
     model: str = ""
+    pace: Pace | None = None
+    took: tuple[float, ...] = ()
 
 
 class Said(Value, frozen=True, kw_only=True, tag_field="kind", tag="said"):
@@ -50,6 +52,7 @@ class Said(Value, frozen=True, kw_only=True, tag_field="kind", tag="said"):
     mark: Literal["stopped", "failed"] | None = None
     usage: Usage = Usage()
     model: str = ""
+    pace: Pace | None = None
 
 
 class Summary(Value, frozen=True, kw_only=True, tag_field="kind", tag="summary"):
@@ -195,7 +198,15 @@ def decode(body: bytes) -> Entry:
 
 def stepped(step: Step) -> Stepped:
     """A step as it is remembered."""
-    return Stepped(text=step.text, calls=step.calls, results=step.results, usage=step.usage, model=step.model)
+    return Stepped(
+        text=step.text,
+        calls=step.calls,
+        results=step.results,
+        usage=step.usage,
+        model=step.model,
+        pace=step.pace,
+        took=step.took,
+    )
 
 
 _DECODER: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)

@@ -110,6 +110,10 @@ class Message(Value, frozen=True, kw_only=True):
     """Address patterns the sender's key may post to (HTTP only); None: the agent's own rule holds."""
     instructions: str | None = None
     """What the model shall mind for this turn alone (HTTP only)."""
+    request_id: str | None = None
+    """The `X-Request-Id` of the request it came with."""
+    trace: str | None = None
+    """The W3C traceparent of the span that took it in, where traces are kept."""
 
     @property
     def text(self) -> str:
@@ -149,6 +153,10 @@ class Delivery(Value, frozen=True, kw_only=True):
     """Sent only to end a preview that was shown; without one, or without parts, there is nothing to send."""
     reaction: str | None = None
     """An emoji to put below the message `reply_to`; there are no parts then."""
+    request_id: str | None = None
+    """The `X-Request-Id` of the request it was made for."""
+    trace: str | None = None
+    """The W3C traceparent of the span that made it, where traces are kept."""
 
     @property
     def text(self) -> str:

@@ -36,6 +36,14 @@ class Usage(Value, frozen=True, kw_only=True):
         )
 
 
+class Pace(Value, frozen=True, kw_only=True):
+    """When a model was asked (Unix seconds), and after how many seconds its first word and its last came."""
+
+    at: float
+    first: float | None = None
+    seconds: float
+
+
 class ToolCall(Value, frozen=True, kw_only=True):
     """One call the model asks for; `arguments` is a JSON text."""
 

@@ -35,6 +35,7 @@ class Lease:
     tries: int
     stop: int
     messages: list[Waiting]
+    claimed_at: float = 0.0
 
     @property
     def head(self) -> Waiting:

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from hub import tracing
 from hub.agent import Receipt
 from hub.bus import Bus, Hold, Lease, Publish
 from hub.deliveries import DeliveryRecord, carrier, find
@@ -136,6 +137,7 @@ class Posts:
 
 def publish(delivery: Delivery, *, bounded: bool = False) -> Publish:
     """The operation that puts a delivery into its channel's inbox."""
+    delivery = tracing.marked(delivery)
     return Publish(
         inbox=channel_inbox(delivery.address.channel),
         lane=str(delivery.address),

@@ -8,7 +8,8 @@ is in the delivery.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -71,6 +72,8 @@ class Preview:
         self._shown: dict[int, Sending] = {}
         self._ids: dict[int, str] = {}
         self._is_drafted = False
+        self.edits: Counter[int] = Counter()
+        """How often each message was changed."""
         self._news = asyncio.Event()
         self._ending = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"preview {live.turn}")
@@ -138,23 +141,27 @@ class Preview:
             await self._paced()
             assert isinstance(self._channel, Edits), "only then there is an id"
             await self._channel.edit(sending, self._ids[index])
+            self.edits[index] += 1
         elif not await self._draft(sending):
             if not await self._is_free() or not isinstance(self._channel, Edits):
                 self._news.set()
                 return
             await self._paced()
+            began_at = self._bus.clock()
             self._ids[index] = await self._channel.send(sending)
-            await self._keep(index, self._ids[index])
+            await self._keep(index, self._ids[index], began_at)
         self._shown[index] = sending
 
     async def _draft(self, sending: Sending) -> bool:
         """Show a draft, which goes away: its receipt has no id, and says that something was shown."""
-        channel = self._channel
+        channel, began_at = self._channel, self._bus.clock()
         if not isinstance(channel, Drafts) or not await channel.draft(structs.replace(sending, key=f"{self._reply}.0")):
             return False
-        if not self._is_drafted:
+        if self._is_drafted:
+            self.edits[0] += 1
+        else:
             self._is_drafted = True
-            await self._keep(0, "")
+            await self._keep(0, "", began_at)
         return True
 
     def _wanted(self, texts: list[str]) -> list[Sending]:
@@ -184,9 +191,10 @@ class Preview:
         await asyncio.sleep(self._pacing.wait(self._live.address))
         await asyncio.sleep(self._pacing.take(self._live.address))
 
-    async def _keep(self, index: int, platform_id: str) -> None:
+    async def _keep(self, index: int, platform_id: str, began_at: float) -> None:
         """Store the receipt: without it the reply would be a second copy, so this is tried until it is done."""
-        receipt = PartReceipt(part=index, platform_id=platform_id, at=self._bus.clock(), final=False)
+        now = self._bus.clock()
+        receipt = PartReceipt(part=index, platform_id=platform_id, at=now, final=False, began_at=began_at)
         while True:
             try:
                 await self._bus.store.write(lambda connection: add_receipt(connection, self._reply, receipt))
@@ -207,7 +215,8 @@ class Previews:
         self._channel = channel
         self._pacing = pacing
         self._buttons = buttons
-        self._previews: OrderedDict[str, Preview | None] = OrderedDict()
+        self._previews: OrderedDict[str, Preview | Counter[int]] = OrderedDict()
+        """By delivery; of one that is closed, the number of its edits."""
 
     async def run(self) -> None:
         """Follow the channel's turns until cancelled."""
@@ -218,36 +227,42 @@ class Previews:
                     if payload is not None:
                         self._notice(_LIVE.decode(payload))
             finally:
-                await asyncio.gather(*(preview.close() for preview in self._previews.values() if preview))
+                open_ = [preview for preview in self._previews.values() if isinstance(preview, Preview)]
+                await asyncio.gather(*(preview.close() for preview in open_))
 
     def _notice(self, live: Live) -> None:
         reply = reply_id(live.turn)
         known = reply in self._previews
         preview = self._previews.get(reply)
-        if live.kind == "done" and preview is not None:
-            preview.end()
-        elif live.kind == "delta" and not known and live.offset == 0:
+        if live.kind == "delta" and not known and live.offset == 0:
             preview = self._remember(reply, Preview(self._bus, self._channel, self._pacing, live, self._buttons))
             preview.hear(live)
-        elif live.kind == "delta" and preview is not None:
+        elif live.kind == "delta" and isinstance(preview, Preview):
             preview.hear(live)
+        elif live.kind == "done" and isinstance(preview, Preview):
+            preview.end()
 
     def _remember(self, reply: str, preview: Preview) -> Preview:
         self._previews[reply] = preview
         if len(self._previews) > self.KNOWN:
             _, oldest = self._previews.popitem(last=False)
-            if oldest is not None:
+            if isinstance(oldest, Preview):
                 oldest.end()
         return preview
 
-    async def close(self, delivery: str) -> None:
-        """End the preview of this delivery, if it has one; a sign that comes later opens no other."""
+    async def close(self, delivery: str) -> Mapping[int, int]:
+        """End the preview of this delivery, if it has one; returns how often each of its messages was edited.
+
+        A sign that comes later opens no other.
+        """
         preview = self._previews.get(delivery)
-        self._previews[delivery] = None
-        if preview is not None:
+        edits = preview.edits if isinstance(preview, Preview) else preview or Counter[int]()
+        self._previews[delivery] = edits
+        if isinstance(preview, Preview):
             await preview.close()
         while len(self._previews) > self.KNOWN:
             self._previews.popitem(last=False)
+        return edits
 
 
 _LIVE = msgspec.json.Decoder(Live)

@@ -176,7 +176,7 @@ def _blank_turns(connection: Connection, rows: Sequence[Any], _now: float) -> in
 
 def silence(connection: Connection, ids: Sequence[str]) -> int:
     """A unit: take the words out of some turns; returns how many there are."""
-    silent = {"response": None, "error": None, "fingerprint": None, "session": None}
+    silent = {"response": None, "error": None, "fingerprint": None, "session": None, "request_id": None}
     return connection.execute(update(turns).where(turns.c.id.in_(ids)).values(silent)).rowcount
 
 

@@ -115,6 +115,16 @@ class RunningTurn:
         return self._lease.head.id
 
     @property
+    def accepted_at(self) -> float:
+        """When the hub stored its first message (Unix seconds)."""
+        return self._lease.head.at
+
+    @property
+    def tries(self) -> int:
+        """How often it was begun; what was given back without a try used up does not count."""
+        return self._lease.tries
+
+    @property
     def message(self) -> Message:
         """The first one, whose id is the turn's."""
         return self.messages[0]
@@ -456,7 +466,15 @@ def heard(message: Message) -> Heard:
 
 def as_step(entry: Stepped) -> Step:
     """A step that was remembered."""
-    return Step(text=entry.text, calls=entry.calls, results=entry.results, usage=entry.usage, model=entry.model)
+    return Step(
+        text=entry.text,
+        calls=entry.calls,
+        results=entry.results,
+        usage=entry.usage,
+        model=entry.model,
+        pace=entry.pace,
+        took=entry.took,
+    )
 
 
 def message_of(waiting: Waiting) -> Message:

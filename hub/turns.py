@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from hub import bus as buses
+from hub import tracing
 from hub.accounts.turns import Sign, Status, TurnRecord, end_of, error_code, save, signs_of
 from hub.agent import Agent, Reply, Summarizes
 from hub.bus import Lease, Publish
@@ -40,8 +41,7 @@ class TurnHandler:
 
     async def handle(self, work: Work) -> Outcome:
         """Run the turn of the lease's message to its end."""
-        turn = RunningTurn(self.persona, work)
-        await turn.begin()
+        turn = await self._begun(work)
         if work.stopped.is_set():
             return self._cancelled(turn)
         if (until := await turn.collect()) is not None:
@@ -56,6 +56,13 @@ class TurnHandler:
             return self._cancelled(turn)
         turn.finish(reply)
         return self._answered(turn, reply)
+
+    async def _begun(self, work: Work) -> RunningTurn:
+        """The turn as far as it came, by which what is logged from here on goes."""
+        turn = RunningTurn(self.persona, work)
+        tracing.resume(turn.message)
+        await turn.begin()
+        return turn
 
     async def _answer(self, turn: RunningTurn, work: Work) -> Reply | None:
         """The agent's reply, None when the turn was stopped first; shows that somebody is typing meanwhile."""
@@ -103,12 +110,11 @@ class TurnHandler:
 
     async def exhausted(self, lease: Lease, why: Why) -> Done:
         """End a message that failed too often: its chat gets a sentence, an operator the error."""
-        turn = RunningTurn(self.persona, Work(lease=lease))
-        await turn.begin()
+        turn = await self._begun(Work(lease=lease))
         return self._failed(turn, why if isinstance(why, ModelError) else str(why))
 
     def _answered(self, turn: RunningTurn, reply: Reply) -> Done:
-        said = Said(text=reply.text, usage=reply.usage, model=reply.model)
+        said = Said(text=reply.text, usage=reply.usage, model=reply.model, pace=reply.pace)
         if turn.address.channel == API:
             return self._done(turn, "answered", "completed", said, finish=reply.finish)
         parts = (*text_parts(turn.response), *reply.parts)
@@ -200,6 +206,10 @@ class TurnHandler:
             started_at=turn.started_at,
             first_token_at=turn.first_token_at,
             finished_at=self._bus.clock(),
+            accepted_at=turn.accepted_at,
+            tries=turn.tries,
+            request_id=turn.message.request_id,
+            trace_id=tracing.trace_id(turn.message.trace),
         )
 
     def _reply(self, turn: RunningTurn, parts: tuple[Part, ...], closes: bool) -> Delivery:

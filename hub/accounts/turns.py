@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.errors import ModelError
 from hub.message import Live, Part, Value
-from hub.model import Completion, ToolCall, Usage
+from hub.model import Completion, Pace, ToolCall, Usage
 from hub.store.tables import turns
 
 Status = Literal["queued", "running", "completed", "cancelled", "failed"]
@@ -68,6 +68,16 @@ class Call(Work, frozen=True, kw_only=True):
     completion: Completion
 
 
+class Stage(Value, frozen=True, kw_only=True):
+    """A step of a turn that has no entries, without what was said in it: `calls` are the names of the tools."""
+
+    calls: tuple[str, ...] = ()
+    usage: Usage = Usage()
+    model: str = ""
+    pace: Pace | None = None
+    took: tuple[float, ...] = ()
+
+
 class TurnRecord(Value, frozen=True, kw_only=True):
     """One turn as it is stored; times are Unix seconds."""
 
@@ -90,6 +100,12 @@ class TurnRecord(Value, frozen=True, kw_only=True):
     started_at: float | None = None
     first_token_at: float | None = None
     finished_at: float | None = None
+    accepted_at: float | None = None
+    """When the hub stored the message; `created_at` is the platform's time of it."""
+    tries: int | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
+    stages: tuple[Stage, ...] = ()
 
     @property
     def over(self) -> bool:
@@ -141,6 +157,7 @@ def find_repeated(connection: Connection, key_id: int, fingerprint: str, since: 
     return None if row is None else _record(row)
 
 
+_STAGES = msgspec.json.Decoder(tuple[Stage, ...])
 _FIND = select(turns).where(turns.c.id == bindparam("id_"))
 _CLOSE = (
     update(turns)
@@ -196,6 +213,11 @@ def _row(record: TurnRecord) -> dict[str, Any]:
         "started_at": record.started_at,
         "first_token_at": record.first_token_at,
         "finished_at": record.finished_at,
+        "accepted_at": record.accepted_at,
+        "tries": record.tries,
+        "request_id": record.request_id,
+        "trace_id": record.trace_id,
+        "stages": msgspec.json.encode(record.stages) if record.stages else None,
     }
 
 
@@ -225,4 +247,9 @@ def _record(row: Any) -> TurnRecord:
         started_at=row.started_at,
         first_token_at=row.first_token_at,
         finished_at=row.finished_at,
+        accepted_at=row.accepted_at,
+        tries=row.tries,
+        request_id=row.request_id,
+        trace_id=row.trace_id,
+        stages=() if row.stages is None else _STAGES.decode(row.stages),
     )

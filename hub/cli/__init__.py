@@ -205,6 +205,21 @@ def revoke(call: Call, channel: str, sender: str) -> None:
     revoke(call, channel, sender)
 
 
+@main.command()
+@click.argument("id")
+@takes_json
+@click.pass_obj
+def trace(call: Call, id: str) -> None:
+    """Show what happened to a message from end to end.
+
+    ID is that of a message, a turn, a delivery or an HTTP request (X-Request-Id), or what a platform calls a message
+    that it was sent.
+    """
+    from hub.cli.trace import run
+
+    run(call, id)
+
+
 @main.group()
 def people() -> None:
     """What is stored about one person."""

@@ -163,6 +163,7 @@ def statements(dialect: str) -> Statements:
             reason=p("reason_"),
             error=func.coalesce(p("error_", Text), messages.c.error),
             settled_at=p("now"),
+            claimed_at=p("claimed_", Float(53)),
             attempts=messages.c.attempts + p("tried", Integer),
         ),
         attempt=update(messages)

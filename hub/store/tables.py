@@ -64,6 +64,7 @@ messages = Table(
     Column("outcome", Text),
     Column("reason", Text),
     Column("settled_at", Time),
+    Column("claimed_at", Time),  # the try that settled it
     UniqueConstraint("mid", "inbox"),  # in this order it finds a delivery by its id alone, too
 )
 Index(
@@ -94,7 +95,10 @@ receipts = Table(
     Column("platform_id", Text, nullable=False),
     Column("at", Time, nullable=False),
     Column("final", Boolean, nullable=False),  # false: a preview that is still to be edited
+    Column("began_at", Time),  # when the call began by which the platform took it first
+    Column("edits", Integer, nullable=False, server_default="0"),
 )
+Index(None, receipts.c.platform_id)
 
 health = Table(
     "health",
@@ -222,6 +226,17 @@ turns = Table(
     Column("started_at", Time),
     Column("first_token_at", Time),
     Column("finished_at", Time),
+    Column("accepted_at", Time),  # when the hub stored it; `created_at` of a chat is the platform's time
+    Column("tries", Integer),
+    Column("request_id", Text),  # of the HTTP request that asked for it
+    Column("trace_id", Text),  # of OpenTelemetry
+    Column("stages", LargeBinary),  # the steps of a turn that has no entries
+)
+Index(
+    None,
+    turns.c.request_id,
+    sqlite_where=turns.c.request_id.is_not(None),
+    postgresql_where=turns.c.request_id.is_not(None),
 )
 Index(
     None,

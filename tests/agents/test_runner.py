@@ -103,9 +103,24 @@ class TestAnswer:
     async def test_the_reply_is_what_was_emitted(self) -> None:
         turn = FakeTurn()
         reply = await runner(ScriptedModel(says("Hel", "lo", prompt=7, completion=2))).answer(turn)
-        assert reply == Reply(text="Hello", usage=Usage(prompt=7, completion=2), model="scripted")
+        assert msgspec.structs.replace(reply, pace=None) == Reply(
+            text="Hello", usage=Usage(prompt=7, completion=2), model="scripted"
+        )
         assert turn.emitted == ["Hel", "lo"]
         assert turn.steps == []
+
+    async def test_calls_of_models_and_tools_are_timed(self) -> None:
+        turn = FakeTurn()
+        model = ScriptedModel(calls(("echo", "{}"), ("echo", "{}")), says("3"))
+        reply = await runner(model, Named("echo", echo), clock=lambda: 42.0).answer(turn)
+        [step] = turn.steps
+        assert step.pace is not None
+        assert (step.pace.at, step.pace.first) == (42.0, None)
+        assert step.pace.seconds >= 0
+        assert len(step.took) == 2
+        assert reply.pace is not None
+        assert reply.pace.first is not None
+        assert 0 <= reply.pace.first <= reply.pace.seconds
 
     async def test_the_system_prompt_comes_first_with_what_was_summed_up(self) -> None:
         model, turn = ScriptedModel(), FakeTurn("hello")

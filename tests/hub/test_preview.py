@@ -155,6 +155,8 @@ async def test_an_answer_grows_in_one_message_and_stands_there_once(engine: Engi
     assert chat.edits[-1].final
     [receipt] = await engine.store.read(lambda c: parts(c, REPLY))
     assert (receipt.platform_id, receipt.final) == ("p1", True)
+    assert receipt.edits == len(chat.edits) >= 2
+    assert receipt.began_at is not None
 
 
 async def test_the_newest_message_has_a_button_to_stop_until_the_answer_is_there(engine: Engine) -> None:
