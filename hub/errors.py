@@ -13,6 +13,8 @@ HubError
 ├── InboxFull               the caller waits `retry_after` seconds
 ├── TurnTimeout             nobody answered in time; the turn was cancelled
 ├── StoreUnavailable        the operator brings the database back; callers try again
+├── MigrationFailed         the operator uses another version of bothub; the database is as it was
+├── BackupFailed            the operator makes room, stops the hub or names another file; nothing was changed
 ├── LeaseLost               the worker drops what it holds: another one has the lane
 ├── ModelError              the upstream model did not answer
 │   ├── ModelRefused        ... and will not, whatever the number of tries
@@ -92,6 +94,14 @@ class TurnTimeout(HubError):
 
 class StoreUnavailable(HubError):
     """The database did not answer."""
+
+
+class MigrationFailed(HubError):
+    """The database could not be brought to this version's revision."""
+
+
+class BackupFailed(HubError):
+    """No backup was made, or none restored."""
 
 
 class LeaseLost(HubError):

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hub.errors import NotFound
 from hub.message import File
 
 _REF = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"([0-9a-f]{64})((?:\.[a-z0-9_-]+)*)")
 
 
 class FileStore:
@@ -54,6 +56,22 @@ class FileStore:
         """Remove a file with all that was derived from it; False when it is not there, or was stored after a time."""
         return await asyncio.to_thread(self._remove, ref, before)
 
+    def all(self) -> Iterator[Path]:
+        """Where each file is, and what was derived from it; blocking."""
+        for path in sorted(self._root.glob("??/*")):
+            if is_name(path.name):
+                yield path
+
+    def add(self, name: str, content: bytes) -> bool:
+        """Store what lay under this name in another store, whole; False when it is here. Blocking."""
+        if not is_name(name, content):
+            raise ValueError(f"'{name}' is no name of this content")
+        path = self._path(name)
+        if path.exists():
+            return False
+        _put(path, content)
+        return True
+
     def _kept(self) -> dict[str, float]:
         found: dict[str, float] = {}
         for path in self._root.glob("??/*"):
@@ -92,6 +110,12 @@ class FileStore:
 
     def _path(self, ref: str) -> Path:
         return self._root / ref[:2] / ref
+
+
+def is_name(name: str, content: bytes | None = None) -> bool:
+    """Whether a store gives such names, and this one to this content; what was derived is not named by its content."""
+    match = _NAME.fullmatch(name)
+    return match is not None and (content is None or bool(match[2]) or _ref(content) == match[1])
 
 
 async def ref_of(content: bytes) -> str:

@@ -21,7 +21,7 @@ from hub.config import Config
 from hub.signals import Signals
 from hub.signals.local import LocalSignals
 from hub.store import Connection, Store, open_store
-from hub.store.migrate import migrate
+from hub.upgrade import upgrade
 
 __all__ = ["Engine", "Started", "facade", "first_key", "make_model", "open_engine", "open_signals", "serve"]
 
@@ -30,7 +30,7 @@ async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
     """Open the store, bring it up to date and build the engine on it; the stack closes what was opened."""
     store = await open_store(config.store_url)
     stack.push_async_callback(store.close)
-    await migrate(store)
+    await upgrade(store, config.store_url, config.data_dir)
     signals = await open_signals(config.signals_url)
     stack.push_async_callback(signals.close)
     return Engine(config, store, signals)

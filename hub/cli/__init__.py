@@ -248,6 +248,29 @@ def erase(call: Call, person: str, yes: bool) -> None:
     erase(call, person, yes=yes)
 
 
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Also if FILE is there already.")
+@takes_json
+@click.pass_obj
+def backup(call: Call, file: Path, overwrite: bool) -> None:
+    """Write the database and the stored files into FILE, while the hub runs or not."""
+    from hub.cli.backup import make
+
+    make(call, file, overwrite=overwrite)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@takes_json
+@click.pass_obj
+def restore(call: Call, file: Path) -> None:
+    """Put back what `backup` wrote; the hub must not run, and the old database is kept."""
+    from hub.cli.backup import put_back
+
+    put_back(call, file)
+
+
 @main.group()
 def channels() -> None:
     """The accounts on chat platforms."""

@@ -17,7 +17,7 @@ from hub.config import Config, load
 from hub.posts import Channels, Posts
 from hub.signals.local import LocalSignals
 from hub.store import Store, open_store
-from hub.store.migrate import HEAD, migrate, revision
+from hub.store.migrate import HEAD, behind, migrate, revision
 
 T = TypeVar("T")
 
@@ -56,10 +56,7 @@ async def _prepare(store: Store) -> None:
     if at is None:
         await migrate(store)
     elif at != HEAD:
-        raise Failed(
-            f"The database is at revision {at}, this version of bothub works with {HEAD}: "
-            "start it once with `bothub serve` to bring the database up to date."
-        )
+        raise Failed(behind(at))
 
 
 def channels_of(config: Config) -> Channels:

@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 
 from hub.errors import ConfigError, StoreUnavailable
 
-__all__ = ["Connection", "Store", "open_store"]
+__all__ = ["Connection", "Store", "open_store", "sqlite_path"]
 
 T = TypeVar("T")
+SQLITE = "sqlite:///"
 
 
 class Store(Protocol):
@@ -38,12 +39,16 @@ class Store(Protocol):
         ...
 
 
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite database; None for another one."""
+    return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
+
+
 async def open_store(url: str) -> Store:
     """Open `sqlite:///PATH` or `postgresql+asyncpg://...`; raises ConfigError for another URL, StoreUnavailable."""
-    if url.startswith("sqlite:///"):
+    if (path := sqlite_path(url)) is not None:
         from hub.store.sqlite import SqliteStore
 
-        path = Path(url.removeprefix("sqlite:///"))
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # conversations are in it
         except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, event
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -55,6 +55,16 @@ class PostgresStore:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def for_tools(url: str) -> str:
+    """The URL as PostgreSQL's own tools take it, without the password: they ask for it, or find it in ~/.pgpass."""
+    known = make_url(url)
+    asked = {"sslmode" if name == "ssl" else name: value for name, value in known.query.items()}
+    kept = {name: value for name, value in asked.items() if name in ("host", "port", "sslmode")}
+    return URL.create(
+        "postgresql", known.username, host=known.host, port=known.port, database=known.database, query=kept
+    ).render_as_string()
 
 
 def _replace_nul(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:

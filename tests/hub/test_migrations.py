@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,9 +12,10 @@ from hub import memory
 from hub.errors import StoreUnavailable
 from hub.memory import Heard, Said
 from hub.message import Address, Message
-from hub.store import Store, migrate, open_store
+from hub.store import migrate, open_store
 from hub.store.tables import sessions
 from tests.hub.engine import FailingStore, message
+from tests.hub.revisions import bring
 
 TEXTS = {
     "support:42": "the teapot is green",
@@ -34,19 +34,6 @@ async def test_all_revisions_are_one_transaction(store_url: str) -> None:
     await migrate.migrate(store)
     assert await store.read(migrate.revision) == migrate.HEAD
     await store.close()
-
-
-async def upgrade(store: Store, revision: str) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    def unit(connection: Connection) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-
-    await store.write(unit)
 
 
 def fill(connection: Connection) -> None:
@@ -72,7 +59,7 @@ def fill(connection: Connection) -> None:
 
 async def test_what_was_said_before_there_was_a_search_is_found(store_url: str) -> None:
     store = await open_store(store_url)
-    await upgrade(store, "0001")
+    await bring(store, "0001")
     await store.write(fill)
     await migrate.migrate(store)
 
@@ -93,7 +80,7 @@ async def test_what_was_said_before_there_was_a_search_is_found(store_url: str) 
 
 async def test_what_is_said_afterwards_is_in_the_same_place(store_url: str) -> None:
     store = await open_store(store_url)
-    await upgrade(store, "0001")
+    await bring(store, "0001")
     await store.write(fill)
     await migrate.migrate(store)
     chat = Address("support", "42")
