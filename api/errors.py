@@ -154,6 +154,10 @@ def describe(error: Exception) -> Problem:
         case errors.InboxFull():
             wait = {"Retry-After": _seconds(error.retry_after)}
             return Problem(status=429, message=str(error), type="rate_limit_error", code="queue_full", headers=wait)
+        case errors.LimitReached():
+            wait = {"Retry-After": _seconds(error.retry_after)}
+            code = "rate_limit_exceeded"
+            return Problem(status=429, message=str(error), type="rate_limit_error", code=code, headers=wait)
         case errors.TurnTimeout():
             return Problem(status=504, message=str(error), type="server_error", code="timeout", headers=FINAL)
         case errors.StoreUnavailable():

@@ -10,7 +10,8 @@ request it is a 409. There are three ways to answer, all of them under the key's
 - `kept`, for what leaves nothing behind but its answer: a repetition waits for the first one of this process, then
   gets the bytes it was answered with, also those of a stream.
 
-Errors are not remembered, but for those of a turn: it failed, and stays so.
+Errors are not remembered, but for those of a turn: it failed, and stays so. What `turn` and `kept` begin counts for
+the limits of the API key that asks (api/rates.py); an answer that is sent again does not.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ import msgspec
 from quart import Response, after_this_request, current_app, request
 from quart.wrappers.response import ResponseBody
 
-from api import current, sse
+from api import current, rates, sse
 from api.wire import answer
 from hub.accounts import idempotency
 from hub.accounts.idempotency import Claim
 from hub.accounts.turns import Ask
-from hub.errors import InboxFull, RequestError, StoreUnavailable
+from hub.errors import InboxFull, LimitReached, RequestError, StoreUnavailable
 from hub.store import Store
 
 log = logging.getLogger(__name__)
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 LONGEST = 255
-UNDONE = (RequestError, InboxFull)
+UNDONE = (RequestError, InboxFull, LimitReached)
 """Errors after which nothing was done."""
 _LOCKS = "bothub.repeats"
 _OWN = ("content-length", "idempotent-replayed")
@@ -71,11 +72,14 @@ async def turn(ask: Ask, asked: Any, make: Callable[[Ask], Awaitable[Response]])
     """
     key = _key()
     if key is None:
+        await rates.count()
         return await make(ask)
     claim = await _begin(key, asked)
     if not claim.first:
         after_this_request(_mark)
     try:
+        if claim.first:
+            await rates.count()
         return await make(msgspec.structs.replace(ask, id=claim.id, goes_on=True, repeats=False))
     except UNDONE:
         await _forget(claim)
@@ -87,12 +91,17 @@ async def kept(asked: Any, make: Callable[[], Awaitable[Response]]) -> Response:
 
     Raises Conflict when the key was used for something else.
     """
+
+    async def counted(_id: str = "") -> Response:
+        await rates.count()
+        return await make()
+
     key = _key()
     if key is None:
-        return await make()
+        return await counted()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_lock(key))
-        response = await _remembered(key, asked, lambda _: make(), (Exception,))
+        response = await _remembered(key, asked, counted, (Exception,))
         if isinstance(response.response, _Remembered):
             response.response.then = stack.pop_all()
         return response

@@ -11,6 +11,7 @@ HubError
 │   ├── FetchRefused        ... names a URL on the public internet
 │   └── FetchFailed         ... names a URL that answers
 ├── InboxFull               the caller waits `retry_after` seconds
+├── LimitReached            ... as well: the key asked as much as it may
 ├── TurnTimeout             nobody answered in time; the turn was cancelled
 ├── StoreUnavailable        the operator brings the database back; callers try again
 ├── MigrationFailed         the operator uses another version of bothub; the database is as it was
@@ -84,6 +85,14 @@ class InboxFull(HubError):
     """A bounded inbox or lane takes no more; try again in `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class LimitReached(HubError):
+    """A key asked as much as it may in a minute or a day; the next one begins in `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

@@ -33,6 +33,9 @@ SHOWN = 8
 """How many characters of a secret a list may show; never more than a quarter of it."""
 
 
+_NO_LIMITS = Limits()
+
+
 class Key(Value, frozen=True, kw_only=True):
     """An API key without its secret; times are Unix seconds."""
 
@@ -49,6 +52,7 @@ class Key(Value, frozen=True, kw_only=True):
     """The only agents it may use, of those it is granted; None: all of them."""
     models: tuple[str, ...] | None = None
     limits: Limits = Limits()
+    owner_limits: Limits = Limits()
     unlimited: bool = False
     """Whether whoever pays for it has no quota."""
 
@@ -56,6 +60,12 @@ class Key(Value, frozen=True, kw_only=True):
     def payer(self) -> int:
         """The id of the key that pays for what it asks: its owner's, or its own."""
         return self.owner_id or self.id
+
+    @property
+    def limited(self) -> dict[int, Limits]:
+        """By key, the limits that count what it asks: its own and then its owner's; empty where it has none."""
+        each = [(self.id, self.limits), (self.payer, self.owner_limits)]
+        return {id: limits for id, limits in each if limits != _NO_LIMITS}  # noqa: A001
 
     def usable(self, now: float) -> bool:
         """Whether it is active and has not expired."""
@@ -177,7 +187,8 @@ def _row(secret: str | None, name: str, role: Role, source: str, now: float) -> 
 
 
 _OWNER = keys.alias("owner")
-KEYS = select(keys, _OWNER.c.active.label("owner_active"), _OWNER.c.month_quota.label("owner_quota")).join_from(
+_OF_OWNER = ("active", "month_quota", *Limits.__struct_fields__)
+KEYS = select(keys, *(_OWNER.c[name].label(f"owner_{name}") for name in _OF_OWNER)).join_from(
     keys, _OWNER, _OWNER.c.id == keys.c.owner_id, isouter=True
 )
 """What `key_of` reads."""
@@ -217,5 +228,6 @@ def key_of(row: Any) -> Key:
         agents=None if row.agents is None else tuple(row.agents.split()),
         models=None if row.models is None else tuple(row.models.split()),
         limits=Limits(**{name: getattr(row, name) for name in Limits.__struct_fields__}),
-        unlimited=(row.month_quota if row.owner_id is None else row.owner_quota) is None,
+        owner_limits=Limits(**{name: getattr(row, f"owner_{name}") for name in Limits.__struct_fields__}),
+        unlimited=(row.month_quota if row.owner_id is None else row.owner_month_quota) is None,
     )

@@ -6,12 +6,14 @@ that goes over a limit of tokens is the last one of its window.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, and_, bindparam, case, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.errors import LimitReached
 from hub.message import Value
 from hub.store.tables import rates
 
@@ -62,6 +64,8 @@ def count(connection: Connection, key_id: int, limits: Limits, now: float) -> Co
     """A unit: let a request in and count it, in one statement; one that is over a limit is not counted."""
     if limits == Limits():
         return Counted(ok=True)
+    if any(_limit(limits, what, window) == 0 for what in WHAT for window in WINDOWS):
+        return Counted(ok=False, rooms=_rooms(limits, _NOTHING, now))
     values: dict[str, Any] = {"key_id": key_id, **_windows(now)}
     values |= {f"most_{what}_{window}": _limit(limits, what, window) for what in WHAT for window in WINDOWS}
     row = connection.execute(_count(connection.dialect.name), values).first()
@@ -71,6 +75,28 @@ def count(connection: Connection, key_id: int, limits: Limits, now: float) -> Co
         name: getattr(row, name) for name in _NOTHING if getattr(row, name.partition("_")[2]) == values[_window(name)]
     }
     return Counted(ok=counted, rooms=_rooms(limits, used, now))
+
+
+class Over(LimitReached):
+    """A limit is reached; `rooms` is what is left of each of the key's."""
+
+    def __init__(self, full: Room, rooms: tuple[Room, ...]) -> None:
+        super().__init__(
+            f"Rate limit reached: {full.limit} {full.what} per {full.window}. Please try again later.",
+            retry_after=full.resets_in,
+        )
+        self.rooms = rooms
+
+
+def count_all(connection: Connection, limited: Mapping[int, Limits], now: float) -> tuple[Room, ...]:
+    """A unit: count a request for each of some keys; what is left of their limits. Raises Over, and counts nothing."""
+    rooms: tuple[Room, ...] = ()
+    for key_id, most in limited.items():
+        counted = count(connection, key_id, most, now)
+        rooms += counted.rooms
+        if (full := counted.full) is not None:
+            raise Over(full, counted.rooms)
+    return rooms
 
 
 def add_tokens(connection: Connection, key_id: int, tokens: int, now: float) -> None:

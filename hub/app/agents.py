@@ -125,7 +125,7 @@ class Runners:
         for name in [name for name, made in self._made.items() if wanted.get(name) != made]:
             self._replaced.append(self.live.pop(name))
             del self._made[name]
-        for name in wanted.keys() - self._made.keys():
+        for name in [name for name in wanted if name not in self._made]:
             self.live[name] = cast.runner(name, ours[name])
             self._made[name] = wanted[name]
 

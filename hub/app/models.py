@@ -24,7 +24,7 @@ class Models:
         for name in [name for name, settings in self._made.items() if wanted.get(name) != settings]:
             self._replaced.append(self.live.pop(name))
             del self._made[name]
-        for name in wanted.keys() - self._made.keys():
+        for name in [name for name in wanted if name not in self._made]:
             self.live[name] = make_model(wanted[name])
             self._made[name] = wanted[name]
 
