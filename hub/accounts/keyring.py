@@ -8,16 +8,26 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
 
 from hub.accounts import keys as issued
-from hub.accounts.keys import KEYS, Key, hash_of, key_of, shown_of
+from hub.accounts.keys import BOOTSTRAP, KEYS, Key, hash_of, key_of, shown_of
 from hub.accounts.money import month_of
-from hub.errors import Conflict, NotFound, RequestError
+from hub.errors import Conflict, Forbidden, NotFound, RequestError
 from hub.message import Value
 from hub.store.tables import groups, keys, payments
 
 GRACE_SECONDS = 24 * 3600.0
 """How long the secret before a rotation is good unless told otherwise."""
-CHANGEABLE_OF_CONFIG = frozenset({"month_quota", "balance", "email"})
-"""What config.yaml does not say of a key that it declares."""
+CHANGEABLE = frozenset({"month_quota", "email"})
+"""What neither config.yaml nor the first start says of a key that is theirs."""
+NOT_OF_OWNED = frozenset({"month_quota", "group_id", "role"})
+"""What a key that has an owner has from it."""
+THEIRS = {
+    "config": ("This key is declared in config.yaml; change it there.", "declared_in_config"),
+    BOOTSTRAP: (
+        "This is the admin key of the start, so there always is one; another BOTHUB_API_KEY takes its place.",
+        "bootstrap_key",
+    ),
+}
+"""Why a key of these sources stays as it is."""
 
 
 class Account(Value, frozen=True, kw_only=True):
@@ -56,6 +66,20 @@ class Wanted(Value, frozen=True, kw_only=True):
     owner_id: int | None = None
 
 
+def guard(by: Key | None, key: Key) -> None:
+    """Raise Forbidden where one key would hand out, or take over, what another may and it may not itself.
+
+    None is the command line, which may everything.
+    """
+    if by is None or by.role == "admin":
+        return
+    if key.role == "admin":
+        raise Forbidden("Only an admin's key handles the keys of admins.", param="role", code="role_not_allowed")
+    for scope in key.scopes:
+        if not by.may(scope):
+            raise Forbidden(f"This key lacks the scope '{scope}' itself.", param="scopes", code="scope_not_allowed")
+
+
 def account(connection: Connection, id: int, now: float) -> Account:
     """A unit: one key; raises NotFound."""
     row = connection.execute(KEYS.where(keys.c.id == id, keys.c.deleted_at.is_(None))).first()
@@ -77,14 +101,16 @@ def listed(
 
 
 def change(connection: Connection, id: int, values: dict[str, Any], now: float) -> Account:
-    """A unit: write columns of a key; raises NotFound, or RequestError for a group that there is not."""
+    """A unit: write columns of a key; raises NotFound, Conflict, or RequestError for a group that there is not."""
     if (group := values.get("group_id")) is not None and not connection.execute(
         select(groups.c.id).where(groups.c.id == group)
     ).first():
         raise RequestError(f"group_id: there is no group {group}", param="group_id")
     before = account(connection, id, now)
-    if before.source == "config" and not CHANGEABLE_OF_CONFIG.issuperset(values):
-        raise Conflict("This key is declared in config.yaml; change it there.", code="declared_in_config")
+    if not CHANGEABLE.issuperset(values):
+        _ours(before.source)
+    if before.key.owner_id is not None and (wrong := sorted(NOT_OF_OWNED.intersection(values))):
+        raise RequestError(f"{wrong[0]}: this key has that from its owner, {before.key.owner_id}", param=wrong[0])
     if values:
         connection.execute(update(keys).where(keys.c.id == id).values(values))
     return account(connection, id, now)
@@ -92,22 +118,24 @@ def change(connection: Connection, id: int, values: dict[str, Any], now: float) 
 
 def rotate(connection: Connection, id: int, secret: str, now: float, grace: float = GRACE_SECONDS) -> Account:
     """A unit: give a key a new secret; the one before is good for `grace` seconds more. Its id, the person, stays."""
-    row = connection.execute(select(keys.c.hash).where(keys.c.id == id, keys.c.deleted_at.is_(None))).first()
-    if row is None:
-        raise NotFound(f"There is no API key {id}.", code="key_not_found")
-    if row.hash is None:
-        raise RequestError("This key has no secret: keyless clients on this machine use it.", param="id")
-    old = {"old_hash": row.hash, "old_until": now + grace} if grace > 0 else {"old_hash": None, "old_until": None}
+    held = connection.execute(_LOCKED, {"key_": id}).first()
+    _ours(account(connection, id, now).source)
+    old = {"old_hash": held and held.hash, "old_until": now + grace} if grace > 0 else dict.fromkeys(_OLD)
     connection.execute(update(keys).where(keys.c.id == id).values(hash=hash_of(secret), prefix=shown_of(secret), **old))
     return account(connection, id, now)
 
 
-def recharge(connection: Connection, id: int, amount: int, by: str, now: float) -> Account:
-    """A unit: add to a key's balance, and write down who did; `amount` is above 0."""
+def recharge(connection: Connection, id: int, amount: int, by: str, now: float, request: str | None = None) -> Account:
+    """A unit: add to a key's balance, once per `request`, and write down who did; `amount` is above 0."""
     known = account(connection, id, now)
+    if known.key.owner_id is not None:
+        raise RequestError(f"This key spends the money of its owner, {known.key.owner_id}.", param="id")
+    connection.execute(_LOCKED, {"key_": id})
+    if request is not None and connection.execute(_PAID, {"request_": request}).first():
+        return account(connection, id, now)
     balance = connection.execute(_RECHARGE, {"key_": id, "amount_": amount}).scalar_one()
     row = {"key_id": id, "key_name": known.key.name, "amount": amount, "balance": balance, "by": by, "at": now}
-    connection.execute(insert(payments).values(row))
+    connection.execute(insert(payments).values({**row, "request": request}))
     return account(connection, id, now)
 
 
@@ -120,12 +148,12 @@ def paid(
     page = select(payments).where(*fitting).order_by(payments.c.id.desc()).limit(limit).offset(offset)
     if after is not None:
         page = page.where(payments.c.id < after)
-    return [Payment(**row) for row in connection.execute(page).mappings()], total
+    return [_payment(row) for row in connection.execute(page)], total
 
 
 def delete(connection: Connection, id: int, now: float) -> None:
     """A unit: end a key and those made with it, for good; what they asked stays in the records."""
-    account(connection, id, now)
+    _ours(account(connection, id, now).source)
     ended = {"hash": None, "old_hash": None, "old_until": None, "active": False, "deleted_at": now}
     connection.execute(update(keys).where(or_(keys.c.id == id, keys.c.owner_id == id)).values(ended))
 
@@ -142,6 +170,13 @@ def used(connection: Connection, at: dict[int, float]) -> None:
     """A unit: note when keys were used last, by their ids."""
     for id in sorted(at):  # noqa: A001 - in this order two processes do not wait for each other in a circle
         connection.execute(_USED, {"key_": id, "at_": at[id]})
+
+
+def _ours(source: str) -> None:
+    """Raise Conflict for a key that would come back at the next start."""
+    if source in THEIRS:
+        message, code = THEIRS[source]
+        raise Conflict(message, code=code)
 
 
 def _fitting(wanted: Wanted) -> list[ColumnElement[bool]]:
@@ -172,6 +207,13 @@ def _account(row: Any, now: float) -> Account:
     )
 
 
+def _payment(row: Any) -> Payment:
+    return Payment(**{name: getattr(row, name) for name in Payment.__struct_fields__})
+
+
+_OLD = ("old_hash", "old_until")
+_LOCKED = select(keys.c.hash).where(keys.c.id == bindparam("key_")).with_for_update()
+_PAID = select(payments.c.id).where(payments.c.request == bindparam("request_"))
 _RECHARGE = (
     update(keys)
     .where(keys.c.id == bindparam("key_"))

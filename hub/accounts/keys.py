@@ -1,8 +1,11 @@
 """API keys: who may ask what.
 
-`keys.scopes` holds words separated by spaces: `chat`, `read`, `deliver`, or `deliver=PATTERN` for posts to some
-addresses only, as often as needed: `chat read deliver=support:* deliver=web:lobby`. In a pattern `*` is any text.
+`keys.scopes` holds words separated by spaces: `chat`, `read`, `admin`, `deliver`, or `deliver=PATTERN` for posts to
+some addresses only, as often as needed: `chat read deliver=support:* deliver=web:lobby`. In a pattern `*` is any text.
 A secret is never stored: only its SHA-256, and a prefix for lists.
+
+A key may be made by another one, its owner. It then spends the owner's money, is counted under the owner's limits too,
+belongs to the owner's group, and never may more than the owner may at the moment.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -23,6 +27,8 @@ from hub.store.tables import keys
 
 Scope = Literal["chat", "read", "deliver", "admin"]
 Role = Literal["admin", "user"]
+SCOPE = r"(chat|read|admin|deliver(=[^\s=\x00-\x1f\x7f-\x9f]{1,200})?)"
+"""One word of a key's scopes, as a regular expression."""
 USER_SCOPES = ("chat", "read")
 LOCAL_SCOPES = ("chat", "read", "deliver")
 BOOTSTRAP = "bootstrap"
@@ -49,7 +55,7 @@ class Key(Value, frozen=True, kw_only=True):
     active: bool = True
     expires_at: float | None = None
     agents: tuple[str, ...] | None = None
-    """The only agents it may use, of those it is granted; None: all of them."""
+    """The only agents it may use, of those that its payer is granted; None: all of them."""
     models: tuple[str, ...] | None = None
     limits: Limits = Limits()
     owner_limits: Limits = Limits()
@@ -66,6 +72,13 @@ class Key(Value, frozen=True, kw_only=True):
         """By key, the limits that count what it asks: its own and then its owner's; empty where it has none."""
         each = [(self.id, self.limits), (self.payer, self.owner_limits)]
         return {id: limits for id, limits in each if limits != _NO_LIMITS}  # noqa: A001
+
+    def may(self, scope: str) -> bool:
+        """Whether it holds a right itself, and so may hand it on: a scope, or a wider one."""
+        if self.role == "admin" or scope in self.scopes:
+            return True
+        name, limited, pattern = scope.partition("=")
+        return bool(limited) and name == "deliver" and any(_covers(held, pattern) for held in self.posts_to)
 
     def usable(self, now: float) -> bool:
         """Whether it is active and has not expired."""
@@ -88,9 +101,19 @@ class Key(Value, frozen=True, kw_only=True):
         return any(fnmatchcase(str(address), pattern) for pattern in self.posts_to)
 
 
+def _covers(pattern: str, narrower: str) -> bool:
+    """Whether all that fits one pattern surely fits the other: `support:*` covers `support:1*`."""
+    return pattern == narrower or (not set("?[") & set(pattern) and fnmatchcase(narrower, pattern))
+
+
 def new_secret(prefix: str = "br-") -> str:
     """A secret for a new key: 32 random bytes."""
     return prefix + secrets.token_urlsafe(32)
+
+
+def prefix_of(key: Key) -> str:
+    """How a key's secrets begin: `br-` for those of admins' making, `sk-` for a user's own."""
+    return PREFIXES[0] if key.owner_id is None else PREFIXES[1]
 
 
 def hash_of(secret: str) -> str:
@@ -187,8 +210,11 @@ def _row(secret: str | None, name: str, role: Role, source: str, now: float) -> 
 
 
 _OWNER = keys.alias("owner")
-_OF_OWNER = ("active", "month_quota", *Limits.__struct_fields__)
-KEYS = select(keys, *(_OWNER.c[name].label(f"owner_{name}") for name in _OF_OWNER)).join_from(
+_COLUMNS = (
+    *("id", "name", "role", "scopes", "prefix", "group_id", "owner_id", "active", "expires_at", "agents", "models"),
+    *("month_quota", *Limits.__struct_fields__),
+)
+KEYS = select(keys, *(_OWNER.c[name].label(f"owner__{name}") for name in _COLUMNS)).join_from(
     keys, _OWNER, _OWNER.c.id == keys.c.owner_id, isouter=True
 )
 """What `key_of` reads."""
@@ -214,20 +240,42 @@ def _ensure(dialect: str) -> Any:
 
 
 def key_of(row: Any) -> Key:
-    """The key in a row of KEYS."""
-    return Key(
-        id=row.id,
-        name=row.name,
-        role=row.role,
-        scopes=tuple(row.scopes.split()),
-        prefix=row.prefix,
-        group_id=row.group_id,
-        owner_id=row.owner_id,
-        active=row.active and row.owner_active is not False,
-        expires_at=row.expires_at,
-        agents=None if row.agents is None else tuple(row.agents.split()),
-        models=None if row.models is None else tuple(row.models.split()),
-        limits=Limits(**{name: getattr(row, name) for name in Limits.__struct_fields__}),
-        owner_limits=Limits(**{name: getattr(row, f"owner_{name}") for name in Limits.__struct_fields__}),
-        unlimited=(row.month_quota if row.owner_id is None else row.owner_month_quota) is None,
+    """The key in a row of KEYS, with no more rights than its owner has."""
+    key = _read(row, "")
+    return key if key.owner_id is None else _within(key, _read(row, "owner__"))
+
+
+def _read(row: Any, prefix: str) -> Key:
+    values: dict[str, Any] = {name: getattr(row, prefix + name) for name in _COLUMNS}
+    limits = Limits(**{name: values.pop(name) for name in Limits.__struct_fields__})
+    unlimited = values.pop("month_quota") is None
+    for name in ("agents", "models"):
+        values[name] = None if values[name] is None else tuple(values[name].split())
+    values["scopes"] = tuple(values["scopes"].split())
+    return Key(**values, limits=limits, unlimited=unlimited)
+
+
+def _within(key: Key, owner: Key) -> Key:
+    """The key as far as its owner goes."""
+    return msgspec.structs.replace(
+        key,
+        scopes=tuple(scope for scope in key.scopes if owner.may(scope)),
+        group_id=owner.group_id,
+        active=key.active and owner.active,
+        expires_at=_first(key.expires_at, owner.expires_at),
+        agents=_both(key.agents, owner.agents),
+        models=_both(key.models, owner.models),
+        owner_limits=owner.limits,
+        unlimited=owner.unlimited,
     )
+
+
+def _first(one: float | None, other: float | None) -> float | None:
+    return min((at for at in (one, other) if at is not None), default=None)
+
+
+def _both(some: tuple[str, ...] | None, others: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The names in both lists; None is all there are."""
+    if some is None or others is None:
+        return others if some is None else some
+    return tuple(name for name in some if name in others)

@@ -99,7 +99,7 @@ async def test_what_config_declares_is_changed_there(store: Store) -> None:
     key = await store.write(lambda c: keys.ensure_local(c, "demo", NOW))
     with pytest.raises(Conflict, match=r"config\.yaml"):
         await change(store, key.id, role="admin")
-    with pytest.raises(RequestError, match="no secret"):
+    with pytest.raises(Conflict, match=r"config\.yaml"):
         await store.write(lambda c: keyring.rotate(c, key.id, NEW, NOW))
     assert (await change(store, key.id, month_quota=5)).month_quota == 5
 
@@ -117,6 +117,14 @@ async def test_b7_recharges_are_written_down_and_survive_the_key(store: Store) -
     ]
     assert total == 2
     assert (await store.read(lambda c: keyring.paid(c, None, limit=1, after=paid[0].id)))[0] == paid[1:]
+
+
+async def test_b7_a_recharge_that_is_sent_again_adds_nothing(store: Store) -> None:
+    key = await made(store)
+    for request in ("one", "one", "two", None, None):
+        await store.write(lambda c, request=request: keyring.recharge(c, key.id, 5, "me", NOW, request))
+    assert (await store.read(lambda c: keyring.account(c, key.id, NOW))).balance == 20
+    assert (await store.read(lambda c: keyring.paid(c, key.id, limit=10)))[1] == 4
 
 
 async def test_who_pays(store: Store) -> None:

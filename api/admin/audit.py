@@ -1,0 +1,74 @@
+"""/admin/audit: who changed what, and when."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from quart import Blueprint, Response
+
+from api import current
+from api.auth import require
+from api.document import document
+from api.envelope import Id, Listed, Paging, Text, page
+from api.wire import query
+from hub.accounts import audit
+from hub.accounts.audit import Record
+
+routes = Blueprint("admin-audit", __name__)
+
+
+class AuditQuery(Paging, kw_only=True):
+    """Which changes to list: of a kind such as `key.update`, of a thing such as `key:7`, made by a key."""
+
+    what: Text | None = None
+    target: Text | None = None
+    key_id: Id | None = None
+
+
+class Change(TypedDict):
+    """A change: the fields that differ `before` and `after`; without `key_id` it was made at the command line."""
+
+    id: int
+    at: int
+    key_id: int | None
+    by: str
+    ip: str | None
+    what: str
+    target: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+@routes.get("/admin/audit/list")
+@require("admin")
+@document({200: Listed[Change]}, query=AuditQuery)
+async def index() -> Response:
+    """Changes, newest first; none is ever altered or removed."""
+    asked = query(AuditQuery)
+    found, total = await current.hub().store.read(
+        lambda connection: audit.listed(
+            connection,
+            what=asked.what,
+            target=asked.target,
+            key_id=asked.key_id,
+            limit=asked.limit + 1,
+            offset=asked.offset,
+            before=asked.after,
+        )
+    )
+    return page(asked, found, total, lambda record: record.id, shown)
+
+
+def shown(record: Record) -> Change:
+    """A change as admins see it."""
+    return {
+        "id": record.id,
+        "at": int(record.at),
+        "key_id": record.key_id,
+        "by": record.by,
+        "ip": record.ip,
+        "what": record.what,
+        "target": record.target,
+        "before": record.before,
+        "after": record.after,
+    }

@@ -1,0 +1,187 @@
+"""/admin/api-key: keys are made, changed, given money and ended."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, UnsetType
+from quart import Blueprint, Response
+
+from api import current
+from api.acts import change
+from api.auth import require
+from api.document import document
+from api.envelope import Amount, Done, Id, Listed, Paging, Text, done, page
+from api.keys import ApiKey, Grace, KeyFields, Name, WhichKey, columns, shown, told, which
+from api.repeats import once
+from api.wire import query, read
+from hub.accounts import keyring, keys, money
+from hub.accounts.audit import Act
+from hub.accounts.keyring import Account, Wanted
+from hub.accounts.keys import Role
+from hub.errors import RequestError
+
+routes = Blueprint("admin-keys", __name__)
+
+
+class NewKey(KeyFields, kw_only=True):
+    """A key to make; without `month_quota` it has none to spend, without `scopes` it may `chat` and `read`."""
+
+    name: Name
+    balance: Amount = 0
+
+
+class KeyChange(KeyFields, kw_only=True):
+    """What to change about a key; what is left out stays."""
+
+    id: Id
+    name: Name | UnsetType = UNSET
+    active: bool | UnsetType = UNSET
+
+
+class Recharge(WhichKey, kw_only=True):
+    """What to add to a key's balance."""
+
+    balance: Amount
+
+
+class Reset(WhichKey, kw_only=True):
+    """A key that gets a new secret; the one before is good for `grace` seconds more."""
+
+    grace: Grace = 0
+
+
+class KeyQuery(Paging, kw_only=True):
+    """Which keys to list; `q` is looked for in names and e-mail addresses."""
+
+    q: Text | None = None
+    name: Text | None = None
+    group_id: Id | None = None
+    role: Role | None = None
+
+
+@routes.post("/admin/api-key/apply")
+@require("admin")
+@document({200: Done[ApiKey]}, body=NewKey, example={"name": "jack", "role": "user", "month_quota": 1.0})
+async def apply() -> Response:
+    """Make a key; it works at once.
+
+    Its secret is in this answer and nowhere else.
+    """
+    new, secret = await read(NewKey), keys.new_secret()
+    values = {"month_quota": 0, **columns(new), "balance": money.amount(new.balance, "balance")}
+
+    def unit(act: Act) -> Account:
+        made = keys.create(act.connection, secret, name=new.name, now=act.now)
+        account = keyring.change(act.connection, made.id, values, act.now)
+        keyring.guard(act.key, account.key)
+        act.note(f"key:{made.id}", after=told(account))
+        return account
+
+    return done(shown(await change("key.create", unit), secret))
+
+
+@routes.post("/admin/api-key/update")
+@require("admin")
+@document({200: Done[ApiKey]}, body=KeyChange, errors=(404, 409))
+async def update() -> Response:
+    """Change a key; it holds from the next request on."""
+    values = columns(await read(KeyChange))
+    wanted = values.pop("id")
+
+    def unit(act: Act) -> Account:
+        before = _found(act, wanted)
+        account = keyring.change(act.connection, wanted, values, act.now)
+        keyring.guard(act.key, account.key)
+        act.note(f"key:{wanted}", told(before), told(account))
+        return account
+
+    return done(shown(await change("key.update", unit)))
+
+
+@routes.post("/admin/api-key/recharge")
+@require("admin")
+@document({200: Done[ApiKey]}, body=Recharge, errors=(404,), once=True)
+async def recharge() -> Response:
+    """Add to a key's balance, which is spent when the month's quota is."""
+    said = await read(Recharge)
+    wanted, amount = which(said), money.amount(said.balance, "balance")
+    if amount == 0:
+        raise RequestError("balance: more than 0", param="balance", code="invalid_value")
+
+    async def act(request: str) -> tuple[int, object]:
+        def unit(act: Act) -> Account:
+            before = _found(act, wanted)
+            account = keyring.recharge(act.connection, before.key.id, amount, act.by, act.now, request)
+            act.note(f"key:{before.key.id}", told(before), told(account))
+            return account
+
+        return 200, {"success": True, "data": shown(await change("key.recharge", unit))}
+
+    return await once(said, act)
+
+
+@routes.post("/admin/api-key/reset-key")
+@require("admin")
+@document({200: Done[ApiKey]}, body=Reset, errors=(404, 409))
+async def reset() -> Response:
+    """Give a key a new secret, which is in this answer and nowhere else; its id, the person, stays."""
+    said = await read(Reset)
+    wanted = which(said)
+
+    def unit(act: Act) -> tuple[Account, str]:
+        before = _found(act, wanted)
+        secret = keys.new_secret(keys.prefix_of(before.key))
+        account = keyring.rotate(act.connection, before.key.id, secret, act.now, said.grace)
+        act.note(f"key:{before.key.id}", after={"grace": said.grace})
+        return account, secret
+
+    return done(shown(*await change("key.rotate", unit)))
+
+
+@routes.post("/admin/api-key/delete")
+@require("admin")
+@document({200: Done[bool]}, body=WhichKey, errors=(404, 409))
+async def delete() -> Response:
+    """End a key, and those made with it, for good; its turns and payments stay in the records."""
+    wanted = which(await read(WhichKey))
+
+    def unit(act: Act) -> None:
+        before = _found(act, wanted)
+        keyring.delete(act.connection, before.key.id, act.now)
+        act.note(f"key:{before.key.id}", before=told(before))
+
+    await change("key.delete", unit)
+    return done()
+
+
+@routes.get("/admin/api-key/list")
+@require("admin")
+@document({200: Listed[ApiKey]}, query=KeyQuery)
+async def index() -> Response:
+    """Keys, in the order they were made."""
+    asked, hub = query(KeyQuery), current.hub()
+    wanted, now = Wanted(text=asked.q, name=asked.name, group_id=asked.group_id, role=asked.role), hub.clock()
+    found, total = await hub.store.read(
+        lambda connection: keyring.listed(
+            connection, wanted, now, limit=asked.limit + 1, offset=asked.offset, after=asked.after
+        )
+    )
+    return page(asked, found, total, lambda account: account.key.id, shown)
+
+
+@routes.get("/admin/api-key/detail/<int(max=2147483647):id>")
+@require("admin")
+@document({200: Done[ApiKey]})
+async def detail(id: int) -> Response:
+    """One key."""
+    hub = current.hub()
+    now = hub.clock()
+    return done(shown(await hub.store.read(lambda connection: keyring.account(connection, id, now))))
+
+
+def _found(act: Act, wanted: int | str) -> Account:
+    """The key that is meant, by its id or secret; raises NotFound, Forbidden where only an admin's key may."""
+    if isinstance(wanted, str):
+        wanted = keyring.find_id(act.connection, wanted, act.now)
+    account = keyring.account(act.connection, wanted, act.now)
+    keyring.guard(act.key, account.key)
+    return account

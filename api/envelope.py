@@ -1,0 +1,72 @@
+"""What `/admin` and `/user` answer, as BRConnector's clients know it: `{"success": true, "data": ...}`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
+
+import msgspec
+from msgspec import Meta
+from quart import Response
+
+from api.wire import answer
+from hub.accounts.money import MOST
+
+T = TypeVar("T")
+R = TypeVar("R")
+LIMIT = 20
+"""Items of a page unless asked for more."""
+Id = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+"""Of a key, a group, a model ... : an integer of the database."""
+Text = Annotated[str, Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
+Word = Annotated[str, Meta(max_length=200, pattern=r"\A[^\s\x00-\x1f\x7f-\x9f]+\Z")]
+"""The name of an agent or a model."""
+Amount = (
+    Annotated[float, Meta(ge=0, le=MOST)] | Annotated[str, Meta(max_length=40, pattern=r"\A[0-9]{1,10}(\.[0-9]+)?\Z")]
+)
+"""Of money; `hub.accounts.money.amount` makes the integer of it, and `shown` the text for an answer."""
+
+
+class Done(TypedDict, Generic[T]):
+    """What was asked for."""
+
+    success: Literal[True]
+    data: T
+
+
+class Items(TypedDict, Generic[T]):
+    """A page of a list: `total` is how many there are in all, `next` what `after` takes for the next page."""
+
+    items: list[T]
+    total: int
+    limit: int
+    offset: int
+    next: int | None
+
+
+class Listed(TypedDict, Generic[T]):
+    """A page of a list, in the envelope."""
+
+    success: Literal[True]
+    data: Items[T]
+
+
+class Paging(msgspec.Struct, kw_only=True):
+    """Which part of a list: so many items, past the first `offset`, or after the `next` of another page."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = LIMIT
+    offset: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    after: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+
+
+def done(data: Any = True) -> Response:
+    """The answer of a route that did what it was asked to."""
+    return answer({"success": True, "data": data})
+
+
+def page(asked: Paging, found: Sequence[R], total: int, id: Callable[[R], int], shown: Callable[[R], Any]) -> Response:
+    """The answer of a list; `found` has one item more than `asked.limit` where another page follows."""
+    kept = found[: asked.limit]
+    following = id(kept[-1]) if len(found) > asked.limit else None
+    items = [shown(each) for each in kept]
+    return done({"items": items, "total": total, "limit": asked.limit, "offset": asked.offset, "next": following})

@@ -1,0 +1,142 @@
+"""/api/v1/user/api-keys: keys that one makes for one's own programs; they spend what their owner has."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+import msgspec
+from quart import Blueprint, Response
+
+from api import current
+from api.acts import change
+from api.auth import require
+from api.document import document
+from api.envelope import Paging
+from api.keys import ApiKey, Grace, Name, Rights, columns, shown, told
+from api.wire import answer, query, read
+from hub.accounts import keyring, keys
+from hub.accounts.audit import Act
+from hub.accounts.keyring import GRACE_SECONDS, Account, Wanted
+from hub.accounts.keys import USER_SCOPES, Key
+from hub.errors import Forbidden, NotFound
+
+routes = Blueprint("own-keys", __name__)
+ID = "<int(max=2147483647):id>"
+
+
+class NewOwnKey(Rights, kw_only=True):
+    """A key for a program of one's own; without `scopes` it may `chat` and `read`, as far as its owner may."""
+
+    name: Name
+
+
+class Rotation(msgspec.Struct, kw_only=True):
+    """For how many seconds the secret before is good as well."""
+
+    grace: Grace = int(GRACE_SECONDS)
+
+
+class OwnKeys(TypedDict):
+    """One's own keys; `next` is the cursor to go on with, null where there are no more."""
+
+    object: Literal["list"]
+    data: list[ApiKey]
+    total: int
+    next: str | None
+
+
+class Revoked(TypedDict):
+    """The key is ended."""
+
+    id: int
+    object: Literal["api_key"]
+    deleted: Literal[True]
+
+
+@routes.get("/api/v1/user/api-keys")
+@require("chat", "read", "deliver")
+@document({200: OwnKeys}, query=Paging)
+async def index() -> Response:
+    """One's own keys, in the order they were made."""
+    asked, hub = query(Paging), current.hub()
+    wanted, now = Wanted(owner_id=current.key().payer), hub.clock()
+    found, total = await hub.store.read(
+        lambda connection: keyring.listed(
+            connection, wanted, now, limit=asked.limit + 1, offset=asked.offset, after=asked.after
+        )
+    )
+    kept = found[: asked.limit]
+    following = str(kept[-1].key.id) if len(found) > asked.limit else None
+    return answer({"object": "list", "data": [shown(each) for each in kept], "total": total, "next": following})
+
+
+@routes.post("/api/v1/user/api-keys")
+@require("chat", "read", "deliver")
+@document({200: ApiKey}, body=NewOwnKey, example={"name": "laptop"})
+async def create() -> Response:
+    """Make a key; it works at once, spends its owner's money, and may no more than its owner at any moment.
+
+    Its secret is in this answer and nowhere else. A key that was made so makes none itself.
+    """
+    new, owner, secret = await read(NewOwnKey), _owner(), keys.new_secret(keys.PREFIXES[1])
+    scopes = " ".join(scope for scope in USER_SCOPES if owner.may(scope))
+    values = {"scopes": scopes, **columns(new)}
+
+    def unit(act: Act) -> Account:
+        made = keys.create(act.connection, secret, name=new.name, now=act.now, owner_id=owner.id)
+        account = keyring.change(act.connection, made.id, values, act.now)
+        act.note(f"key:{made.id}", after=told(account))
+        return account
+
+    for scope in values["scopes"].split():
+        if not owner.may(scope):
+            raise Forbidden(f"This key lacks the scope '{scope}' itself.", param="scopes", code="scope_not_allowed")
+    return answer(shown(await change("key.create", unit), secret))
+
+
+@routes.post(f"/api/v1/user/api-keys/{ID}/rotate")
+@require("chat", "read", "deliver")
+@document({200: ApiKey}, body=Rotation)
+async def rotate(id: int) -> Response:
+    """Give a key a new secret, which is in this answer and nowhere else; its id, the person, stays."""
+    grace, owner, secret = (await read(Rotation)).grace, _owner(), keys.new_secret(keys.PREFIXES[1])
+
+    def unit(act: Act) -> Account:
+        _own(act, id, owner)
+        account = keyring.rotate(act.connection, id, secret, act.now, grace)
+        act.note(f"key:{id}", after={"grace": grace})
+        return account
+
+    return answer(shown(await change("key.rotate", unit), secret))
+
+
+@routes.delete(f"/api/v1/user/api-keys/{ID}")
+@require("chat", "read", "deliver")
+@document({200: Revoked})
+async def revoke(id: int) -> Response:
+    """End a key for good."""
+    owner = _owner()
+
+    def unit(act: Act) -> None:
+        before = _own(act, id, owner)
+        keyring.delete(act.connection, id, act.now)
+        act.note(f"key:{id}", before=told(before))
+
+    await change("key.delete", unit)
+    return answer({"id": id, "object": "api_key", "deleted": True})
+
+
+def _owner() -> Key:
+    """The request's key, which may have keys of its own; raises Forbidden for one that is such a key itself."""
+    key = current.key()
+    if key.owner_id is not None:
+        raise Forbidden("This key was made with another one, and only that one handles it.", code="owned_key")
+    return key
+
+
+def _own(act: Act, id: int, owner: Key) -> Account:
+    """The key, if it is this owner's; for any other it does not exist."""
+    account = keyring.account(act.connection, id, act.now)
+    if account.key.owner_id != owner.id:
+        raise NotFound(f"There is no API key {id}.", code="key_not_found")
+    return account
