@@ -87,7 +87,7 @@ async def show() -> Response:
 @document({202: Restarted})
 async def restart(name: str) -> Response:
     """Have a channel connect anew, whichever process holds it."""
-    _known(name)
+    await _known(name)
     freed = await current.hub().restart(name)
     return wire.answer({"success": True, "channel": name, "held": freed}, 202)
 
@@ -97,7 +97,7 @@ async def restart(name: str) -> Response:
 @document({200: Strangers})
 async def pending(channel: str) -> Response:
     """Who waits for approval."""
-    _known(channel)
+    await _known(channel)
     hub = current.hub()
     now = hub.clock()
     found = await hub.store.read(lambda connection: access.pending(connection, channel, now))
@@ -119,7 +119,7 @@ async def pending(channel: str) -> Response:
 @document({200: Approved}, body=Code)
 async def approve(channel: str) -> Response:
     """Let the person in who was given the code."""
-    _known(channel)
+    await _known(channel)
     code = (await wire.read(Code)).code
     hub = current.hub()
     now = hub.clock()
@@ -129,8 +129,9 @@ async def approve(channel: str) -> Response:
     return wire.answer({"success": True, "userId": sender})
 
 
-def _known(channel: str) -> None:
-    if channel not in current.hub().channels():
+async def _known(channel: str) -> None:
+    hub = current.hub()
+    if not await current.known(lambda: channel in hub.channels() or None):
         raise NotFound(f"There is no enabled channel '{channel}'.", code="unknown_channel")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Literal, TypedDict
 
@@ -118,7 +118,7 @@ async def later() -> Response:
 async def _asked(make: Callable[[Ask], Awaitable[Response]], *, streams: bool = False) -> Response:
     """What `make` makes of the request's question."""
     new, files = await uploads.read(NewChat)
-    agent = _agent(new.agent)
+    agent = await _agent(new.agent)
     session = new.session_id or session_header(request.headers)
     ask = Ask(
         agent=agent.name,
@@ -140,13 +140,16 @@ async def _parts(new: NewChat, files: Sequence[Upload]) -> tuple[Part, ...]:
     return await stored(pieces)
 
 
-def _agent(name: str | None) -> Named:
+async def _agent(name: str | None) -> Named:
     """The agent of this name, the default one for none; raises NotFound that lists them."""
-    agents = [named for named in current.hub().names() if named.kind == "agent"]
-    for named in agents:
-        if name in (None, named.name):
-            return named
-    there = ", ".join(named.name for named in agents) or "none"
+
+    def agents() -> Iterator[Named]:
+        return (named for named in current.hub().names() if named.kind == "agent")
+
+    found = await current.known(lambda: next((agent for agent in agents() if name in (None, agent.name)), None))
+    if found is not None:
+        return found
+    there = ", ".join(agent.name for agent in agents()) or "none"
     raise NotFound(f"There is no agent '{name}'; there is: {there}.", param="agent", code="agent_not_found")
 
 

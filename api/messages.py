@@ -185,7 +185,7 @@ async def index() -> Response:
     since = query(Since)
     asked, after = posting.address(since.channel, since.chat_id), cursor(since.after, "after")
     hub = current.hub()
-    room = hub.posts.room(asked)
+    room = await hub.posts.room(asked)
     posts = await StoredRooms(hub.store, hub.signals, hub.clock).read(room.channel, room.chat_id, after, since.limit)
     following = str(posts[-1].id) if posts else since.after
     return answer({"messages": [shown(post) for post in posts], "next": following})

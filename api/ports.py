@@ -7,9 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from hub.accounts.definitions import Change, Kind, Shown
 from hub.accounts.turns import Ask, Call, TurnRecord, Work
 from hub.channel import State, WebhookAnswer
 from hub.deliveries import DeliveryRecord
+from hub.errors import Conflict, NotFound
 from hub.fetch import Fetcher
 from hub.files import FileStore
 from hub.memory import Entry
@@ -121,7 +123,7 @@ class Posts(Protocol):
         """Withdraw a delivery that nobody has begun to send; returns it as it then is."""
         ...
 
-    def room(self, address: Address) -> Address:
+    async def room(self, address: Address) -> Address:
         """The web room that an address means; raises RequestError for an unknown channel, or one of another kind."""
         ...
 
@@ -160,6 +162,46 @@ class People(Protocol):
         ...
 
 
+class Definitions(Protocol):
+    """Keeps models, agents and channels that are saved while the hub runs, beside those that config.yaml declares."""
+
+    async def list(self, kind: Kind) -> Sequence[Shown]:
+        """All of a kind, by their ids."""
+        ...
+
+    async def get(self, kind: Kind, id: int) -> Shown:
+        """One of them; raises NotFound."""
+        ...
+
+    async def save(self, change: Change) -> Shown:
+        """Save one and use it from now on.
+
+        Raises RequestError for what cannot be so; Conflict for a name that is taken, for what config.yaml declares, and
+        where something else would be left without what it needs.
+        """
+        ...
+
+    async def delete(self, kind: Kind, id: int) -> Shown:
+        """Forget one, which is not in use any more then; raises NotFound, Conflict."""
+        ...
+
+
+class Nothing:
+    """Keeps no definitions."""
+
+    async def list(self, kind: Kind) -> Sequence[Shown]:  # noqa: ARG002
+        return ()
+
+    async def get(self, kind: Kind, id: int) -> Shown:
+        raise NotFound(f"There is no {kind} {id}.", code=f"{kind}_not_found")
+
+    async def save(self, change: Change) -> Shown:
+        raise Conflict(f"This hub keeps no {change.kind}s.", code="declared")
+
+    async def delete(self, kind: Kind, id: int) -> Shown:
+        return await self.get(kind, id)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Named:
     """An agent or model that a request may name; `created` is a Unix time in seconds."""
@@ -192,6 +234,10 @@ Push = Callable[[Mapping[str, str], bytes], Awaitable[WebhookAnswer]]
 
 Raises Forbidden for what does not know the platform's secret.
 """
+
+
+async def _knows_all() -> None:
+    pass
 
 
 async def _nobody_holds(_channel: str) -> bool:
@@ -227,6 +273,9 @@ class Hub:
     """What takes the pushes to `/webhooks/<kind>/<channel>`."""
     restart: Callable[[str], Awaitable[bool]] = _nobody_holds
     """Has a channel connect anew; says whether a process held it."""
+    refresh: Callable[[], Awaitable[None]] = _knows_all
+    """Has this process know what others saved until now; for who looks for a name that there is not."""
+    definitions: Definitions = field(default_factory=Nothing)
     local_key: str | None = None
     """`api.local_key`: the name of the key that keyless local clients act as."""
     cors: Sequence[str] = ()

@@ -20,7 +20,8 @@ LIMIT = 1024 * 1024
 @document({"2XX": Content("*/*"), 503: (Error, Content("text/plain"))}, errors=(400, 401, 403, 413))
 async def receive(kind: str, channel: str) -> Response:
     """Hand a push to its channel; a 2xx is answered only once it is stored."""
-    door = current.hub().webhooks.get((kind, channel))
+    hub = current.hub()
+    door = await current.known(lambda: hub.webhooks.get((kind, channel)))
     if door is None:
         raise NotFound(f"There is no webhook at {request.path}.", code="unknown_webhook")
     body = await _body()

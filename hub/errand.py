@@ -77,7 +77,7 @@ class Errand:
 
     async def post(self, key: str, address: Address, parts: tuple[Part, ...], buttons: Buttons = ()) -> Receipt:
         """Send a message to any chat the caller's key may post to."""
-        address = self._desk.posts.channels.resolve(address)
+        address = await self._desk.posts.resolve(address)
         if not may_post(self._call.posts_to, address):
             raise Forbidden(f"'{self._agent}' may not post to {address} from here.")
         delivery = Delivery(

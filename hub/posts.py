@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -62,12 +62,18 @@ def may_post(patterns: tuple[str, ...], address: Address) -> bool:
     return any(fnmatchcase(str(address), pattern) for pattern in patterns)
 
 
+async def _knows_all() -> None:
+    pass
+
+
 class Posts:
     """Sends messages to chats."""
 
     def __init__(self, bus: Bus, channels: Channels) -> None:
         self._bus = bus
         self.channels = channels
+        self.refresh: Callable[[], Awaitable[None]] = _knows_all
+        """Has this process know of channels that others saved."""
 
     async def post(self, delivery: Delivery, hold: Lease | None = None) -> Receipt:
         """Deliver what a tool posts, and tell it what has become of that so far; raises what `deliver` raises."""
@@ -79,7 +85,7 @@ class Posts:
 
         With `hold` only while that lease holds. Raises RequestError for an unknown channel, InboxFull, LeaseLost.
         """
-        delivery = msgspec.structs.replace(delivery, address=self.channels.resolve(delivery.address))
+        delivery = msgspec.structs.replace(delivery, address=await self.resolve(delivery.address))
         held = [Hold(lease=hold)] if hold is not None else []
         with self._bus.signals.listen(f"delivery.{delivery.id}") as ends:
             await self._bus.commit(*held, publish(delivery, bounded=True))
@@ -110,9 +116,17 @@ class Posts:
         self._bus.signals.send(f"delivery.{record.delivery.id}")
         return await self.find(id)
 
-    def room(self, address: Address) -> Address:
+    async def resolve(self, address: Address) -> Address:
+        """The address with its channel's own name; raises RequestError for a channel that nobody knows."""
+        try:
+            return self.channels.resolve(address)
+        except RequestError:
+            await self.refresh()
+            return self.channels.resolve(address)
+
+    async def room(self, address: Address) -> Address:
         """The web room that an address means; raises RequestError for an unknown channel, or one of another kind."""
-        address = self.channels.resolve(address)
+        address = await self.resolve(address)
         if self.channels.kinds.get(address.channel, address.channel) != "web":
             problem = f"'{address.channel}' is no web channel: only what was said in web rooms can be read."
             raise RequestError(problem, param="channel", code="unsupported_channel")

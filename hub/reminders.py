@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from hub import timetable
@@ -29,7 +29,7 @@ class Reminders:
     """Tells this step of this turn from all others."""
     asking: Address
     direct: bool
-    permitted: Callable[[Address], Address]
+    permitted: Callable[[Address], Awaitable[Address]]
 
     @property
     def now(self) -> float:
@@ -38,7 +38,7 @@ class Reminders:
 
     async def add(self, key: str, address: Address, text: str, when: When) -> Schedule:
         """Have the agent reminded."""
-        address, now = self._chat(address), self.now
+        address, now = await self._chat(address), self.now
         if not text.strip() or len(text) > LONGEST:
             raise RequestError(f"A reminder needs a text of at most {LONGEST} characters.", param="text")
         direct = self.direct if address == self.asking else True
@@ -55,15 +55,15 @@ class Reminders:
 
     async def list(self, address: Address) -> list[Schedule]:
         """The agent's own schedules at an address."""
-        address = self._chat(address)
+        address = await self._chat(address)
         return [*await self.bus.store.read(lambda connection: timetable.mine(connection, self.agent, address))]
 
     async def cancel(self, address: Address, id: int) -> bool:
         """Remove one of them."""
-        address = self._chat(address)
+        address = await self._chat(address)
         return await self.bus.store.write(lambda connection: timetable.cancel(connection, self.agent, address, id))
 
-    def _chat(self, address: Address) -> Address:
+    async def _chat(self, address: Address) -> Address:
         if address.channel == API:
             raise RequestError("Nobody listens here when it is due: name the channel and chat_id of a chat.")
-        return self.permitted(address)
+        return await self.permitted(address)

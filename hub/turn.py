@@ -326,7 +326,7 @@ class RunningTurn:
 
     async def post(self, key: str, address: Address, parts: tuple[Part, ...], buttons: Buttons = ()) -> Receipt:
         """Send a message to any chat the agent may post to."""
-        address = self._permitted(address)
+        address = await self._permitted(address)
         return await self._deliver(key, address, parts=parts, buttons=buttons)
 
     async def react(self, key: str, emoji: str) -> Receipt:
@@ -348,9 +348,9 @@ class RunningTurn:
             raise RequestError("Files cannot be stored here.")
         return await self._persona.files.keep(name, media_type, content)
 
-    def _permitted(self, address: Address) -> Address:
+    async def _permitted(self, address: Address) -> Address:
         """The address by its channel's own name; raises Forbidden where the agent may not post."""
-        address = self._persona.posts.channels.resolve(address)
+        address = await self._persona.posts.resolve(address)
         if not self._may_post(address):
             names = {"message": self.messages[-1].id, "turn": self.id, "target": str(address)}
             log.warning("post refused", agent=self._persona.name, **names)

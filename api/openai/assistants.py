@@ -34,7 +34,7 @@ routes = Blueprint("assistants", __name__, url_prefix="/api/v1/assistants/<id>/v
 )
 async def complete(id: str) -> Response:
     """An answer, whole or as a stream."""
-    assistant = _assistant(id)
+    assistant = await _assistant(id)
     sent, _ = await read_chat()
     if isinstance(sent, dict):
         sent = {name: value for name, value in cast(dict[str, Any], sent).items() if name != "model"}
@@ -46,12 +46,13 @@ async def complete(id: str) -> Response:
 @document({200: Models})
 async def index(id: str) -> Response:
     """The assistant itself."""
-    return answer({"object": "list", "data": [model(_assistant(id))]})
+    return answer({"object": "list", "data": [model(await _assistant(id))]})
 
 
-def _assistant(id: str) -> Named:
+async def _assistant(id: str) -> Named:
     """The agent with this id, in capitals or not; raises NotFound."""
-    for named in current.hub().names():
-        if named.id is not None and named.id == id.lower():
-            return named
-    raise NotFound(f"There is no assistant '{id}'.", code="assistant_not_found")
+    names = current.hub().names
+    found = await current.known(lambda: next((one for one in names() if one.id == id.lower()), None))
+    if found is None:
+        raise NotFound(f"There is no assistant '{id}'.", code="assistant_not_found")
+    return found

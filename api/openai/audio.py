@@ -70,7 +70,7 @@ async def transcribe() -> Response:
     fields, files = await uploads.form()
     wishes, file = await _wishes(fields), one(files)
     recording = _recording(file, wishes)
-    work = work_of(named(wishes.model))
+    work = work_of(await named(wishes.model))
     asked = [work.session_id, wishes, file.name, sha256(file.content).hexdigest()]
     return await repeats.kept(asked, lambda: _written(work, recording, wishes.response_format))
 

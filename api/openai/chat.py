@@ -63,7 +63,7 @@ async def complete() -> Response:
     """An answer, whole or as a stream."""
     body, raw = await read_chat()
     chat = parse(body)
-    target = named(chat.model)
+    target = await named(chat.model)
     if target.kind == "model" or target.history == "client":
         return await passthrough.complete(target, chat, body)
     if target.id is not None and is_task(request.headers, chat.messages):

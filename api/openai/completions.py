@@ -103,7 +103,7 @@ async def complete() -> Response:
     raw = await read_body()
     body = decode(raw)
     asked = _parse(body)  # raises for a body that is no object
-    target = named(asked.model)
+    target = await named(asked.model)
     rest = {name: value for name, value in body.items() if name not in _OURS}
     if target.kind == "agent" and target.history == "server":
         return await _ask(target, asked, rest, raw)

@@ -82,7 +82,7 @@ async def create() -> Response:
     """Vectors of texts, by a model that can."""
     asked = await read(EmbeddingRequest)
     inputs = _inputs(asked.input)
-    work = work_of(named(asked.model))
+    work = work_of(await named(asked.model))
     return await repeats.kept([work.name, work.session_id, asked], lambda: _embedded(work, inputs, asked))
 
 

@@ -47,16 +47,16 @@ async def index() -> Response:
 @document({200: Model})
 async def show(name: str) -> Response:
     """One of them."""
-    return answer(model(named(name)))
+    return answer(model(await named(name)))
 
 
-def named(name: str | None) -> Named:
+async def named(name: str | None) -> Named:
     """The agent or model of this name, the default agent for none; raises NotFound that lists what there is."""
-    names = current.hub().names()
-    for each in names:
-        if name is None or each.name == name:
-            return each
-    there = ", ".join(each.name for each in names) or "nothing"
+    hub = current.hub()
+    found = await current.known(lambda: next((each for each in hub.names() if name is None or each.name == name), None))
+    if found is not None:
+        return found
+    there = ", ".join(each.name for each in hub.names()) or "nothing"
     raise NotFound(f"There is no model '{name}'; there is: {there}.", param="model", code="model_not_found")
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 from pathlib import Path
 
 import msgspec
 
 from hub.accounts import KEY_VARIABLES
 from hub.accounts.keys import new_secret
+from hub.accounts.private import write_once
 from hub.errors import ConfigError
 from hub.message import Value
 
@@ -42,8 +41,7 @@ def bootstrap(data_dir: Path, given: str | None) -> Bootstrap:
     if path.exists():
         return Bootstrap(secret=_read(path), path=path)
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = _save(path, new_secret())
+        made = write_once(path, msgspec.json.encode(_File(api_key=new_secret())) + b"\n")
     except OSError as error:
         raise ConfigError([f"data_dir: cannot write {path}: {error.strerror}"]) from error
     return Bootstrap(secret=_read(path), path=path, made=made)
@@ -64,19 +62,3 @@ def _read(path: Path) -> str:
         return _strong(msgspec.json.decode(path.read_bytes(), type=_File).api_key, str(path))
     except (OSError, msgspec.MsgspecError) as error:
         raise ConfigError([f'{path}: cannot read {{"apiKey": "..."}}: {error}']) from error
-
-
-def _save(path: Path, secret: str) -> bool:
-    """Write the file whole and private, unless another process was first; says whether it did."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(_File(api_key=secret)) + b"\n")
-            os.fsync(file.fileno())
-        os.link(draft, path)
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    return True

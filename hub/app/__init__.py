@@ -16,6 +16,7 @@ from hub.accounts.ids import namespace
 from hub.accounts.keys import ensure_bootstrap, ensure_local
 from hub.app.engine import GRACE, Engine
 from hub.app.facade import facade
+from hub.app.live import Live
 from hub.app.models import make_model
 from hub.config import Config
 from hub.signals import Signals
@@ -23,7 +24,7 @@ from hub.signals.local import LocalSignals
 from hub.store import Connection, Store, open_store
 from hub.upgrade import upgrade
 
-__all__ = ["Engine", "Started", "facade", "first_key", "make_model", "open_engine", "open_signals", "serve"]
+__all__ = ["Engine", "Live", "Started", "facade", "first_key", "make_model", "open_engine", "open_signals", "serve"]
 
 
 async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
@@ -78,7 +79,11 @@ async def serve(config: Config, given: str | None, stop: asyncio.Event, started:
         engine = await open_engine(config, stack)
         key = await first_key(config, engine.store, engine.clock, given)
         stack.push_async_callback(engine.close)
+        live = Live(engine)
+        await live.refresh()
         await engine.start()
+        live.watch()
+        stack.push_async_callback(live.close)
         if listener is None:
             started(Started(url=None, key=key))
             await stop.wait()
@@ -86,7 +91,7 @@ async def serve(config: Config, given: str | None, stop: asyncio.Event, started:
         host, port = listener.getsockname()[:2]
         started(Started(url=f"http://{f'[{host}]' if ':' in host else host}:{port}", key=key))
         stop_listening = asyncio.create_task(_when(stop, engine.stop_listening))
-        app = create_app(facade(engine, await engine.store.write(namespace)))
+        app = create_app(facade(live, await engine.store.write(namespace)))
         _spare_the_collector()
         loading = asyncio.create_task(_load(engine), name="load models")
         await serve_http(app, listener, stop, grace=GRACE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import channels
 from agents.documents import Documents
@@ -82,9 +82,10 @@ class Engine:
         self._compaction: Worker | None = None
         self._holder: Worker | None = None
         self._upkeep: asyncio.Task[None] | None = None
-        self.cast = self._recast(config)
+        self._started = False
+        self.cast = self._recast(config, ())
 
-    def _recast(self, config: Config) -> Cast:
+    def _recast(self, config: Config, gone: Collection[str]) -> Cast:
         """Everything that needs no waiting, and that also a process without these roles has to know."""
         enabled = {name: channel for name, channel in config.channels.items() if channel.enabled}
         self.config = config
@@ -99,13 +100,17 @@ class Engine:
         self.ingress.apply({name: rules(channel) for name, channel in enabled.items()}, routing(config))
         self.webhooks.clear()
         self.webhooks.update(doors(enabled, self.ingress, self.files))
-        self.upkeep.parked = sorted((set(config.channels) | set(channels.names())) - set(enabled))
+        self.upkeep.parked = sorted({*config.channels, *channels.names(), *gone} - set(enabled))
         return self.cast
 
-    async def apply(self, config: Config) -> None:
-        """Go by another configuration of models, agents and channels from now on; turns that run end as they began."""
-        self._recast(config)
-        await self._set_to_work()
+    async def apply(self, config: Config, gone: Collection[str] = ()) -> None:
+        """Go by another configuration of models, agents and channels from now on; turns that run end as they began.
+
+        `gone` are channels that there were once.
+        """
+        self._recast(config, gone)
+        if self._started:
+            await self._set_to_work()
 
     async def _set_to_work(self) -> None:
         if "agents" in self.config.roles:
@@ -117,6 +122,7 @@ class Engine:
 
     async def start(self) -> None:
         """Begin the work of this process's roles."""
+        self._started = True
         await self._set_to_work()
         if "agents" in self.config.roles:
             compactor = Compactor(self.bus, self.crew.agents)

@@ -11,6 +11,7 @@ from agents.documents import Remembered
 from api.ports import Hub, Named, Readiness
 from hub.accounts.ids import agent_id
 from hub.app.engine import Engine
+from hub.app.live import Live
 from hub.channel import State
 from hub.errors import StoreUnavailable
 from hub.people import People
@@ -42,8 +43,9 @@ def names(engine: Engine, namespace: UUID, created: int) -> Sequence[Named]:
     ]
 
 
-def facade(engine: Engine, namespace: UUID) -> Hub:
+def facade(live: Live, namespace: UUID) -> Hub:
     """What the HTTP façade is handed; the namespace gives ids to agents that have none of their own."""
+    engine = live.engine
     created = int(engine.clock())
     return Hub(
         store=engine.store,
@@ -57,6 +59,8 @@ def facade(engine: Engine, namespace: UUID) -> Hub:
         uploads=engine.uploads,
         sessions=Sessions(engine.bus),
         names=lambda: names(engine, namespace, created),
+        refresh=live.refresh,
+        definitions=live,
         accept=partial(engine.ingress.accept, tell_full=True),
         ready=partial(_ready, engine),
         read_document=Remembered(engine.documents.markdown),

@@ -27,6 +27,9 @@ class Models:
         for name in [name for name in wanted if name not in self._made]:
             self.live[name] = make_model(wanted[name])
             self._made[name] = wanted[name]
+        in_order = {name: self.live[name] for name in wanted}
+        self.live.clear()
+        self.live.update(in_order)
 
     async def load(self) -> None:
         """Import what they need, one after the other, so that no first answer waits for it."""

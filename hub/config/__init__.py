@@ -16,6 +16,7 @@ from hub.config.document import read
 from hub.config.entries import SECTIONS, Entries
 from hub.config.environment import Overrides, References, with_dotenv
 from hub.config.problems import Origins, Problem, check
+from hub.config.routes import with_agents
 from hub.config.settings import ApiSettings, BusSettings, Config, Role, SignalsSettings, StoreSettings
 from hub.config.tree import merge
 from hub.errors import ConfigError
@@ -74,14 +75,5 @@ def _settle(config: Config, folder: Path) -> Config:
     url = config.store.url.get_secret_value().replace("{data_dir}", str(data_dir))
     if url.startswith("sqlite:///"):
         url = f"sqlite:///{folder / url.removeprefix('sqlite:///')}"
-    first = next((name for name, agent in config.agents.items() if agent.enabled), "")
-    return config.model_copy(
-        update={
-            "data_dir": data_dir,
-            "store": StoreSettings(url=SecretStr(url)),
-            "channels": {
-                name: channel if channel.agent else channel.model_copy(update={"agent": first})
-                for name, channel in config.channels.items()
-            },
-        }
-    )
+    update = {"data_dir": data_dir, "store": StoreSettings(url=SecretStr(url))}
+    return with_agents(config.model_copy(update=update))

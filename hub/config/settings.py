@@ -15,6 +15,8 @@ from channels.config import CLOSED, ChannelSettings, Closed, Seconds
 from hub.config.environment import DELIMITER, PREFIX
 
 Role = Literal["channels", "api", "agents"]
+SHORTEST = 32
+"""Characters of a key that encrypts."""
 
 
 def _by_commas(value: Any) -> Any:
@@ -91,6 +93,8 @@ class Config(BaseSettings):
     model_config = SettingsConfigDict(**CLOSED, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
 
     data_dir: Path = Path("data")
+    secret_key: SecretStr = SecretStr("")
+    """What encrypts the secrets in the store; empty: a key in `data_dir`."""
     store: StoreSettings = StoreSettings()
     signals: SignalsSettings = SignalsSettings()
     roles: Annotated[tuple[Role, ...], BeforeValidator(_by_commas), Field(min_length=1)] = ("channels", "api", "agents")
@@ -99,6 +103,14 @@ class Config(BaseSettings):
     models: dict[str, ModelSettings] = {}
     agents: dict[str, AgentSettings] = {}
     channels: dict[str, ChannelSettings] = {}
+
+    @field_validator("secret_key")
+    @classmethod
+    def _is_strong(cls, key: SecretStr) -> SecretStr:
+        secret = key.get_secret_value()
+        if secret and (len(secret) < SHORTEST or len(set(secret)) < SHORTEST // 4):
+            raise ValueError("is weak; make one with `openssl rand -hex 32`")
+        return key
 
     @property
     def store_url(self) -> str:

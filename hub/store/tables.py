@@ -440,6 +440,29 @@ schedules = Table(
 Index(None, schedules.c.next_at)
 Index(None, schedules.c.agent, schedules.c.address)
 
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),  # model | agent | channel
+    Column("name", Text, nullable=False),
+    Column("settings", LargeBinary),  # as config.yaml has them, without secrets; NULL: it is declared there
+    Column("secrets", LargeBinary),  # encrypted
+    Column("key_id", Integer),  # who owns an agent, who pays for what a channel asks
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("deleted_at", Time),
+    sqlite_autoincrement=True,  # what was granted by an id is granted to nothing else later
+)
+Index(
+    "ix_definitions_name",
+    definitions.c.kind,
+    definitions.c.name,
+    unique=True,
+    sqlite_where=definitions.c.deleted_at.is_(None),
+    postgresql_where=definitions.c.deleted_at.is_(None),
+)
+
 settings = Table(
     "settings",
     metadata,

@@ -182,7 +182,7 @@ class FakePosts:
             self.records[id] = record = msgspec.structs.replace(record, status="discarded", reason="discarded")
         return record
 
-    def room(self, address: Address) -> Address:
+    async def room(self, address: Address) -> Address:
         if address.channel != "web":
             raise RequestError(f"'{address.channel}' is no web channel.", param="channel", code="unsupported_channel")
         return address

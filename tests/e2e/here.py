@@ -18,7 +18,7 @@ from api.serve import listen, serve
 from hub.accounts import keys
 from hub.accounts.ids import namespace
 from hub.accounts.turns import TurnRecord
-from hub.app import Engine, facade, first_key
+from hub.app import Engine, Live, facade, first_key
 from hub.config import load
 from hub.signals.local import LocalSignals
 from hub.store import open_store
@@ -34,6 +34,7 @@ class Here:
     url: str
     key: str
     engine: Engine
+    live: Live
     store: FailingStore
 
     def http(self, **headers: str) -> httpx.AsyncClient:
@@ -82,13 +83,17 @@ async def running_hub(folder: Path, config: dict[str, Any], *, keep_alive: float
         engine = Engine(loaded, store, LocalSignals())
         key = await first_key(loaded, engine.store, engine.clock, None)
         stack.push_async_callback(engine.close)
+        live = Live(engine)
+        await live.refresh()
         await engine.start()
+        live.watch()
+        stack.push_async_callback(live.close)
         listener, stop = listen("127.0.0.1", 0), asyncio.Event()
-        app = create_app(facade(engine, await engine.store.write(namespace)), keep_alive=keep_alive)
+        app = create_app(facade(live, await engine.store.write(namespace)), keep_alive=keep_alive)
         server = asyncio.create_task(serve(app, listener, stop, grace=0.1))
         host, port = listener.getsockname()[:2]
         try:
-            yield Here(url=f"http://{host}:{port}", key=key.secret, engine=engine, store=store)
+            yield Here(url=f"http://{host}:{port}", key=key.secret, engine=engine, live=live, store=store)
         finally:
             stop.set()
             await server

@@ -100,12 +100,12 @@ def test_patterns_cover_addresses(patterns: tuple[str, ...], address: Address, a
 async def test_a_room_is_a_chat_of_a_web_channel(engine: Engine) -> None:
     channels = Channels(kinds={"hall": "web", "support": "telegram"}, enabled=set(), known_kinds={"web", "telegram"})
     posts = Posts(engine.bus, channels)
-    assert posts.room(Address("hall", "lobby")) == Address("hall", "lobby")
-    assert posts.room(Address("web", "lobby")) == Address("hall", "lobby")
-    assert Posts(engine.bus, Channels(kinds={}, enabled=set(), known_kinds={"web"})).room(Address("web", "x"))
+    assert await posts.room(Address("hall", "lobby")) == Address("hall", "lobby")
+    assert await posts.room(Address("web", "lobby")) == Address("hall", "lobby")
+    assert await Posts(engine.bus, Channels(kinds={}, enabled=set(), known_kinds={"web"})).room(Address("web", "x"))
     for channel, said in (("support", "no web channel"), ("nope", "Unknown channel")):
         with pytest.raises(RequestError, match=said):
-            posts.room(Address(channel, "lobby"))
+            await posts.room(Address(channel, "lobby"))
 
 
 async def test_a_post_tells_its_end_as_soon_as_it_is_known(every_engine: Engine) -> None:

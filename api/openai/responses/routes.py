@@ -57,7 +57,7 @@ async def create() -> Response:
     raw = await wire.body()
     body = wire.decode(raw)
     asked = parse(body)
-    target = named(asked.model)
+    target = await named(asked.model)
     if target.kind == "model" or target.history == "client":
         return await models.create(target, asked, body)
     return await turns.create(target, asked, body, raw)

@@ -1,0 +1,202 @@
+"""Has a process go by what is saved while it runs, beside what config.yaml declares."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from hub.accounts import definitions
+from hub.accounts.definitions import TOPIC, Change, Definition, Kind, Shown, Stale
+from hub.accounts.vault import Vault
+from hub.app.engine import Engine
+from hub.app.saved import Saved
+from hub.config import Config
+from hub.config.stored import KINDS, Place, Written, merged, told
+from hub.errors import Conflict, StoreUnavailable
+from hub.store import Connection
+
+log = structlog.get_logger()
+T = TypeVar("T")
+LOOK = 2.0
+"""How long to wait for a signal before looking for oneself, in seconds."""
+TRIES = 10
+"""How often a change is planned anew because something else was saved meanwhile."""
+
+
+class Live:
+    """Keeps an engine at what config.yaml and the store say; does one thing at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        config = engine.config
+        vault = Vault(config.data_dir, config.secret_key.get_secret_value())
+        self.engine = engine
+        engine.posts.refresh = self.refresh
+        self._alone = asyncio.Lock()
+        self._saved = Saved(declared=config, version=-1, rows=(), vault=vault)
+        self._used: Sequence[Written] = ()
+        self._errors: Mapping[Place, str] = {}
+        self._watching: asyncio.Task[None] | None = None
+
+    async def refresh(self) -> None:
+        """Use what is saved now; raises StoreUnavailable."""
+        async with self._alone:
+            await self._refresh()
+
+    def watch(self) -> None:
+        """Use from now on what other processes save."""
+        self._watching = asyncio.create_task(self._watch(), name="watch what is saved")
+
+    async def close(self) -> None:
+        """Stay with what is in use."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
+
+    async def list(self, kind: Kind) -> Sequence[Shown]:
+        """All of a kind, those of config.yaml too, by their ids."""
+        async with self._alone:
+            return [self._shown(row) for row in (await self._refresh()).listed(kind)]
+
+    async def get(self, kind: Kind, id: int) -> Shown:
+        """One of them; raises NotFound."""
+        async with self._alone:
+            return self._shown((await self._refresh()).row(kind, id))
+
+    async def save(self, change: Change) -> Shown:
+        """Save a definition, and use it when this returns.
+
+        Raises RequestError, NotFound, Conflict where something else would be left without what it needs, and
+        ConfigError when there is no key to encrypt its secrets with.
+        """
+
+        def plan(saved: Saved) -> Callable[[Connection], int]:
+            draft = saved.draft(change)
+            return partial(definitions.write, draft=draft, at=saved.version, now=self.engine.clock())
+
+        async with self._alone:
+            saved = await self._write(plan)
+            return self._shown(self._saved.row(change.kind, saved))
+
+    async def delete(self, kind: Kind, id: int) -> Shown:
+        """Forget a definition, not in use any more when this returns; raises NotFound, Conflict when it is needed."""
+
+        def plan(saved: Saved) -> Callable[[Connection], Shown]:
+            shown = self._shown(saved.check_delete(kind, id))
+
+            def unit(connection: Connection) -> Shown:
+                definitions.delete(connection, id, saved.version, self.engine.clock())
+                return shown
+
+            return unit
+
+        async with self._alone:
+            return await self._write(plan)
+
+    async def _write(self, plan: Callable[[Saved], Callable[[Connection], T]]) -> T:
+        for _ in range(TRIES):
+            with suppress(Stale):
+                done = await self.engine.store.write(plan(await self._refresh()))
+                self.engine.signals.send(TOPIC)
+                await self._refresh()
+                return done
+        raise Conflict("Too much is being saved at once; try again.", code="busy")
+
+    async def _watch(self) -> None:
+        with self.engine.signals.listen(TOPIC) as listener:
+            while True:
+                await listener.next(LOOK)
+                listener.clear()
+                try:
+                    await self.refresh()
+                except StoreUnavailable as error:
+                    log.warning("cannot look for what was saved", error=str(error))
+                except Exception:
+                    log.exception("cannot use what was saved")
+
+    async def _refresh(self) -> Saved:
+        at = await self.engine.store.read(definitions.version)
+        if at != self._saved.version:
+            saved = await self._read()
+            self._errors = await self._use(saved)
+            self._saved = saved
+        return self._saved
+
+    async def _read(self) -> Saved:
+        store, known = self.engine.store, self._saved
+        declared: list[tuple[Kind, str]] = [
+            (kind, name) for kind, section in KINDS.items() for name in getattr(known.declared, section)
+        ]
+        version, rows, gone = await store.read(definitions.read)
+        if new := {*declared} - {(row.kind, row.name) for row in rows}:
+            now = self.engine.clock()
+            new_in_order = [one for one in declared if one in new]
+            await store.write(lambda connection: definitions.number(connection, new_in_order, now))
+            version, rows, gone = await store.read(definitions.read)
+        return Saved(declared=known.declared, version=version, rows=rows, gone=gone, vault=known.vault)
+
+    async def _use(self, saved: Saved) -> Mapping[Place, str]:
+        """Go by what is saved, and say why parts of it are left out."""
+        config, problems = saved.merged
+        errors = {place: "; ".join(map(told, wrong)) for place, wrong in problems.items()}
+        written = [one for one in saved.written if (one.section, one.name) not in problems]
+        try:
+            await self._apply(config, saved)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("something that was saved cannot be used")
+            written, failed = await self._use_each(saved, written)
+            errors |= failed
+        self._used = written
+        for place, error in errors.items():
+            if self._errors.get(place) != error:
+                log.error("what was saved is not in use", section=place[0], name=place[1], error=error)
+        return errors
+
+    async def _use_each(self, saved: Saved, written: Sequence[Written]) -> tuple[list[Written], Mapping[Place, str]]:
+        """Stay with what was in use, and add to it one after the other what does not have the engine fail."""
+        used = [one for one in written if one in self._used]
+        errors: dict[Place, str] = {}
+        await self._apply(merged(saved.declared, used)[0], saved)
+        for one in written:
+            if one in used:
+                continue
+            try:
+                await self._apply(merged(saved.declared, [*used, one])[0], saved)
+                used.append(one)
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a package's own agent raises
+                errors[one.section, one.name] = f"cannot be used ({type(error).__name__}: {error})"
+        return used, errors
+
+    async def _apply(self, config: Config, saved: Saved) -> None:
+        """Have the engine go by a configuration, or by the one before if it cannot."""
+        before = self.engine.config
+        try:
+            await self.engine.apply(config, saved.gone)
+        except Exception:
+            with suppress(Exception):
+                await self.engine.apply(before, self._saved.gone)
+            raise
+
+    def _shown(self, row: Definition) -> Shown:
+        section = KINDS[row.kind]
+        declared = self._saved.declares(row.kind, row.name)
+        entry = getattr(self._saved.merged[0], section).get(row.name)
+        return Shown(
+            id=row.id,
+            kind=row.kind,
+            name=row.name,
+            source="config" if declared else "admin",
+            settings=(row.settings or {}) if entry is None else entry.model_dump(mode="json", fallback=str),
+            key_id=row.key_id,
+            error=None if declared else self._errors.get((section, row.name)),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
