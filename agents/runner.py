@@ -8,13 +8,12 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
 import structlog
 
 from agents.context import Context, Window, summary_request
 from agents.models.tokens import estimate
 from agents.stopwatch import Stopwatch
-from agents.toolbox import Toolbox
+from agents.toolbox import Toolbox, chosen, handed_out, ours
 from agents.tools import STAY_SILENT, Source, Tool, schema
 from hub.agent import Reply, Step, Turn
 from hub.errors import ModelError, ModelUnavailable
@@ -79,27 +78,27 @@ class Runner:
         self.toolbox = Toolbox(name, tools, sources, self.limits.tool_seconds)
 
     async def answer(self, turn: Turn) -> Reply:
-        """Let the model call tools until it answers or a limit ends the turn; a finished step is never repeated.
+        """Let the model call tools until it answers, calls functions of the asker's, or a limit ends the turn.
 
+        A finished step is never repeated.
         What is emitted is the texts of the steps and of the reply, joined by blank lines, the empty ones left out.
         """
         deadline, now = _now() + self.limits.seconds, self.clock()
-        tools = await self.toolbox.offered()
+        theirs = [tool for message in turn.messages for tool in message.tools]
+        tools = ours(await self.toolbox.offered(), theirs, _params(turn))
         while not self._is_silenced(await turn.view()):
             await turn.take()
             last = self.limits.reached(turn.steps)
             said = _Said(turn, self.model_name, self.clock)
             with said.counted():
-                in_time = await self._ask(turn, said, now, deadline, {} if last else tools)
-                if not in_time:
+                if not await self._ask(turn, said, now, deadline, {} if last else tools, theirs):
                     said.conclude(self.limits.late)
-                elif said.calls and last:
+                handed = handed_out(said.calls, theirs)
+                if said.calls and last and not handed:
                     said.conclude(last)
-                if last or not in_time or not said.calls:
-                    return Reply(
-                        text=said.text, finish=said.finish, usage=said.usage, model=said.model, pace=said.watch.pace
-                    )
-            calls = tuple(map(sound, said.calls))
+                if last or handed or not said.calls:
+                    return said.reply(handed)
+            calls = tuple(call.sound for call in said.calls)
             with turn.acting(calls):
                 with said.counted():
                     used = await self.toolbox.use(turn, tools, said.calls, deadline)
@@ -126,16 +125,20 @@ class Runner:
         names = [call["function"]["name"] for call in newest.get("tool_calls") or ()]
         return STAY_SILENT in names and STAY_SILENT in self.toolbox.own
 
-    async def _ask(self, turn: Turn, said: _Said, now: float, deadline: float, tools: Mapping[str, Tool]) -> bool:
+    async def _ask(
+        self,
+        turn: Turn,
+        said: _Said,
+        now: float,
+        deadline: float,
+        tools: Mapping[str, Tool],
+        theirs: Sequence[dict[str, Any]],
+    ) -> bool:
         """One call of the model; False when time ran out before its end."""
-        given = {name: value for message in turn.messages for name, value in message.params.items()}
-        schemas = [schema(tool) for tool in tools.values()]
+        schemas = [*map(schema, tools.values()), *theirs]
         view = await self.context.messages(turn, schemas, now)
-        request = prepare(
-            Completion(messages=view, tools=schemas, params=given),
-            "",
-            self.params,
-        )
+        request = prepare(Completion(messages=view, tools=schemas, params=_params(turn)), "", self.params)
+        request = chosen(request, turn.steps)
         limit = asyncio.timeout_at(deadline)
         try:
             async with limit, answering(self.model, request) as chunks:
@@ -238,6 +241,13 @@ class _Said:
         if chunk.model:
             self.model = chunk.model
 
+    def reply(self, handed: tuple[ToolCall, ...]) -> Reply:
+        """The end of the turn, with the calls that are handed out to the asker."""
+        finish = "tool_calls" if handed else self.finish
+        return Reply(
+            text=self.text, calls=handed, finish=finish, usage=self.usage, model=self.model, pace=self.watch.pace
+        )
+
     def cut(self) -> None:
         """Nothing more comes from the model."""
         self.watch.stop()
@@ -257,16 +267,9 @@ class _Said:
             self._pieces.append(text)
 
 
-def sound(call: ToolCall) -> ToolCall:
-    """The call as it may stand in a history: servers refuse one whose arguments are no JSON object.
-
-    What was wrong with them is in the result.
-    """
-    try:
-        msgspec.json.decode(call.arguments, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return ToolCall(id=call.id, name=call.name, arguments="{}")
-    return call
+def _params(turn: Turn) -> dict[str, Any]:
+    """What the messages ask of the model."""
+    return {name: value for message in turn.messages for name, value in message.params.items()}
 
 
 def _now() -> float:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, contextmanager
 from typing import Any
 
 import msgspec
 
 from agents.models.tokens import estimate
-from agents.runner import Runner, prepare, sound
+from agents.runner import Runner, prepare
 from agents.stopwatch import Stopwatch
+from agents.toolbox import chosen, handed_out, ours
 from agents.tools import CONVERSATIONAL, Tool, schema
 from hub.agent import Step, Turn
 from hub.errors import ModelError
@@ -30,9 +31,7 @@ class Stateless:
     async def complete(self, request: Completion, turn: Turn) -> AsyncGenerator[Chunk]:
         """Answer in chunks; calls of the agent's own tools are run, those of the request's are the caller's to run.
 
-        Where a model calls both at once, only the caller's are handed out, and none of ours is run: there is no place
-        for their results in the caller's history, and the model asks again. A tool of the request hides ours of its
-        name. Usage comes with the end of each step.
+        Usage comes with the end of each step.
         """
         asked = prepare(request, self._runner.system_prompt, self._runner.params)
         if self._one_system:
@@ -44,12 +43,9 @@ class Stateless:
                 yield chunk
 
     async def _own(self, request: Completion) -> dict[str, Tool]:
-        """The agent's tools that need no conversation, unless the caller wants none to be called."""
-        if request.params.get("tool_choice") == "none":
-            return {}
-        offered = await self._runner.toolbox.offered()
-        hidden = {*CONVERSATIONAL, *_names(request.tools)}
-        return {name: tool for name, tool in offered.items() if name not in hidden}
+        """The agent's tools that need no conversation."""
+        offered = ours(await self._runner.toolbox.offered(), request.tools, request.params)
+        return {name: tool for name, tool in offered.items() if name not in CONVERSATIONAL}
 
     async def _pass(self, asked: Completion, turn: Turn) -> AsyncGenerator[Chunk]:
         """What the model says, as it says it."""
@@ -70,7 +66,6 @@ class _Run:
         self._turn = turn
         self._asked = asked
         self._own = own
-        self._theirs = _names(asked.tools)
         self._deadline = asyncio.get_running_loop().time() + runner.limits.seconds
         self._gap = ""
         """What stands before the next text: each step's is a paragraph."""
@@ -85,7 +80,7 @@ class _Run:
                 async with aclosing(self._say(step)) as said:
                     async for chunk in said:
                         yield chunk
-                if step.is_late or last or not step.calls or step.theirs(self._theirs):
+                if step.is_late or last or not step.calls or handed_out(step.calls, self._asked.tools):
                     for chunk in self._end(step, last):
                         yield chunk
                     return
@@ -99,7 +94,7 @@ class _Run:
 
     async def _use(self, step: _Step, tools: dict[str, Tool]) -> Step:
         """The step with what its tools returned."""
-        calls = tuple(map(sound, step.calls))
+        calls = tuple(call.sound for call in step.calls)
         with self._turn.acting(calls):
             used = await self._runner.toolbox.use(self._turn, tools, step.calls, self._deadline)
         return Step(
@@ -113,18 +108,15 @@ class _Run:
         )
 
     def _request(self, tools: dict[str, Tool]) -> Completion:
-        """What the model is asked next; what the caller has it call, it has called in the first step."""
-        steps, params = self._turn.steps, self._asked.params
-        if steps and params.get("tool_choice") != "auto":
-            params = {name: value for name, value in params.items() if name != "tool_choice"}
+        """What the model is asked next."""
+        steps = self._turn.steps
         return msgspec.structs.replace(
-            self._asked,
+            chosen(self._asked, steps),
             messages=[
                 *self._asked.messages,
                 *(message for step in steps for message in step_in_chat(step.text, step.calls, step.results)),
             ],
             tools=[*map(schema, tools.values()), *self._asked.tools],
-            params=params,
         )
 
     async def _say(self, step: _Step) -> AsyncGenerator[Chunk]:
@@ -167,7 +159,7 @@ class _Run:
 
     def _end(self, step: _Step, last: str | None) -> Generator[Chunk]:
         """The end of the answer: calls for the caller to run, or the last words; usage is in the last chunk."""
-        theirs = step.theirs(self._theirs)
+        theirs = handed_out(step.calls, self._asked.tools)
         ending = self._runner.limits.late if step.is_late else last if step.calls and not theirs else None
         step.is_told = True
         if not (self._asked.stream or self._turn.steps or ending) and theirs == step.calls:
@@ -209,10 +201,6 @@ class _Step:
         """The tokens used, estimated where the model was cut off before it told them."""
         return self._usage or estimate(self.request, "".join((*self._thought, *self._text)))
 
-    def theirs(self, names: set[str]) -> tuple[ToolCall, ...]:
-        """The calls of these tools."""
-        return tuple(call for call in self.calls if call.name in names)
-
     def take(self, chunk: Chunk) -> None:
         self.chunks.append(chunk)
         if chunk.text:
@@ -235,10 +223,6 @@ class _Step:
             if not self.is_told and (not isinstance(end, ModelError) or self._text or self._thought):
                 self._turn.spent(self.usage, self.model)
             raise
-
-
-def _names(tools: Sequence[dict[str, Any]]) -> set[str]:
-    return {tool["function"]["name"] for tool in tools}
 
 
 def _joined(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

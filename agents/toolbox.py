@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import structlog
 
 from agents.tools import Source, Tool, failure
-from hub.agent import Turn
+from hub.agent import Step, Turn
 from hub.errors import HubError, LeaseLost, StoreUnavailable
-from hub.model import ToolCall
+from hub.model import Completion, ToolCall
 
 log = structlog.get_logger()
 
@@ -23,6 +24,39 @@ class Used:
 
     results: tuple[str, ...]
     took: tuple[float, ...]
+
+
+def ours(offered: Mapping[str, Tool], theirs: Sequence[dict[str, Any]], params: Mapping[str, Any]) -> dict[str, Tool]:
+    """The agent's tools beside functions that the asker runs itself: one of theirs hides ours of its name.
+
+    There are none where the asker wants none to be called.
+    """
+    if params.get("tool_choice") == "none":
+        return {}
+    hidden = _names(theirs)
+    return {name: tool for name, tool in offered.items() if name not in hidden}
+
+
+def handed_out(calls: Sequence[ToolCall], theirs: Sequence[dict[str, Any]]) -> tuple[ToolCall, ...]:
+    """The calls of functions that the asker runs itself; with them the answer ends.
+
+    Where a model calls ours in the same step, none of these is run: only the asker's calls are in the history that goes
+    on, each with its result. The model asks for ours again.
+    """
+    names = _names(theirs)
+    return tuple(call for call in calls if call.name in names)
+
+
+def chosen(request: Completion, finished: Sequence[Step]) -> Completion:
+    """The request after some steps: what the asker has the model call, it has called in the first."""
+    if not finished or request.params.get("tool_choice") in (None, "auto"):
+        return request
+    params = {name: value for name, value in request.params.items() if name != "tool_choice"}
+    return msgspec.structs.replace(request, params=params)
+
+
+def _names(theirs: Sequence[dict[str, Any]]) -> set[str]:
+    return {tool["function"]["name"] for tool in theirs}
 
 
 class Toolbox:

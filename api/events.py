@@ -21,7 +21,7 @@ class Piece(TypedDict):
 
 
 class Called(TypedDict):
-    """A tool that is being called; `arguments` is JSON."""
+    """A tool that is being called, or a function that the asker is to run now; `arguments` is JSON."""
 
     type: Literal["tool_call"]
     id: str

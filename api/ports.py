@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -244,6 +244,10 @@ async def _nobody_holds(_channel: str) -> bool:
     return False
 
 
+async def _no_tools(_agent: str) -> Collection[str]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hub:
     """Everything the façade is given."""
@@ -276,6 +280,8 @@ class Hub:
     refresh: Callable[[], Awaitable[None]] = _knows_all
     """Has this process know what others saved until now; for who looks for a name that there is not."""
     definitions: Definitions = field(default_factory=Nothing)
+    own_tools: Callable[[str], Awaitable[Collection[str]]] = _no_tools
+    """The names of the tools that the hub runs for an agent, those of servers that lend it some among them."""
     local_key: str | None = None
     """`api.local_key`: the name of the key that keyless local clients act as."""
     cors: Sequence[str] = ()

@@ -234,20 +234,31 @@ def _messages(page: Sequence[Written]) -> list[SessionMessage]:
 def _of(written: Written) -> Iterator[SessionMessage]:
     """An entry as messages: a step of tools is several."""
     match written.entry:
-        case Heard(text=text, files=files):
-            said = _message(written, "user", text)
-            yield {**said, "files": [_file(file) for file in files]} if files else said
+        case Heard(text=text, files=files, returned=returned):
+            if returned is not None:  # the calls are where they were made
+                yield from _results(written, returned)
+            if text or files or returned is None:
+                said = _message(written, "user", text)
+                yield {**said, "files": [_file(file) for file in files]} if files else said
         case Stepped() as step:
-            said = _message(written, "assistant", step.text)
-            yield {**said, "tool_calls": [cast(Call, call.in_chat) for call in step.calls]} if step.calls else said
-            for call, result in zip(step.calls, step.results, strict=True):
-                yield {**_message(written, "tool", result), "tool_call_id": call.id}
-        case Said(text=text, mark=mark):
-            said = _message(written, "assistant", text)
-            if text or mark:
+            yield _called(written, step)
+            yield from _results(written, step)
+        case Said(text=text, mark=mark) as last:
+            if text or mark or last.calls:
+                said = _called(written, last)
                 yield {**said, "mark": mark} if mark else said
         case Summary(text=text):
             yield _message(written, "system", text)
+
+
+def _called(written: Written, step: Stepped | Said) -> SessionMessage:
+    said = _message(written, "assistant", step.text)
+    return {**said, "tool_calls": [cast(Call, call.in_chat) for call in step.calls]} if step.calls else said
+
+
+def _results(written: Written, step: Stepped) -> Iterator[SessionMessage]:
+    for call, result in zip(step.calls, step.results, strict=True):
+        yield {**_message(written, "tool", result), "tool_call_id": call.id}
 
 
 def _message(written: Written, role: Literal["user", "assistant", "tool", "system"], content: str) -> SessionMessage:

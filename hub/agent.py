@@ -32,7 +32,7 @@ class Step(Value, frozen=True, kw_only=True):
 class Reply(Value, frozen=True, kw_only=True):
     """The end of a turn: the last thing the agent says (may be empty), and the tokens of the call that said it.
 
-    `finish` says why it ends, in OpenAI's words: `stop`, or `length` when the model was cut off.
+    `finish` says why it ends, in OpenAI's words: `stop`, `tool_calls`, or `length` when the model was cut off.
     """
 
     text: str = ""
@@ -41,6 +41,8 @@ class Reply(Value, frozen=True, kw_only=True):
     model: str = ""
     pace: Pace | None = None
     parts: tuple[Part, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    """Functions of the asker's (`Message.tools`) that it is to run; what they return comes with its next message."""
     silent: bool = False
     """Say nothing at all, also not what was said in the turn's steps."""
 

@@ -174,6 +174,8 @@ class Asks:
             params=ask.params,
             posts_to=ask.posts_to,
             instructions=ask.instructions,
+            tools=ask.tools,
+            results=ask.results,
         )
         record = TurnRecord(
             id=ask.id,

@@ -32,14 +32,16 @@ class Oldest:
     upto: int
 
 
-def past(connection: Connection, session: int, room: int, without: str) -> Past:
-    """The newest turns that `room` tokens hold with their tool results shortened, leaving out the turn `without`."""
+def past(connection: Connection, session: int, room: int, without: str, first: Entry | None = None) -> Past:
+    """The newest turns that `room` tokens hold with their tool results shortened, leaving out the turn `without`.
+
+    What the `first` entry of that turn tells of the turn before is left out, too.
+    """
     turns: dict[str, list[Entry]] = {}
     summary: Summary | None = None
-    for row in _newest_first(connection, session):
+    for row, entry in _newest_first(connection, session, first):
         if summary is not None and row.id <= summary.upto:
             break
-        entry = memory.decode(row.body)
         if isinstance(entry, Summary):
             summary = summary or entry
         elif row.turn != without:
@@ -59,14 +61,19 @@ def oldest(connection: Connection, session: int, keep: int, most: int) -> Oldest
     upto = 0 if before is None else before.upto
     until = _first_kept(connection, session, upto, keep)
     turns: dict[str, list[Entry]] = {}
+    turn: list[Entry] = []
     for row in _oldest_first(connection, session, upto):
+        entry = memory.decode(row.body)
+        if isinstance(entry, Summary):
+            continue
+        if turn and view.is_told_by(turn[-1], entry):
+            turn.pop()
         if row.id >= until or (most < 0 and row.turn not in turns):
             break
-        entry = memory.decode(row.body)
-        if not isinstance(entry, Summary):
-            most -= view.least(entry)
-            turns.setdefault(row.turn, []).append(entry)
-            upto = row.id
+        most -= view.least(entry)
+        turn = turns.setdefault(row.turn, [])
+        turn.append(entry)
+        upto = row.id
     found = tuple(chain(*turns.values()))
     return Oldest(number=number + 1, before=before, entries=found, upto=upto) if found else None
 
@@ -75,8 +82,7 @@ def _first_kept(connection: Connection, session: int, after: int, keep: int) -> 
     """The id of the first entry of the newest turns that `keep` tokens hold; the newest is always among them."""
     newest = turn = ""
     first = lowest = 2**62
-    for row in _newest_first(connection, session):
-        entry = memory.decode(row.body)
+    for row, entry in _newest_first(connection, session):
         if row.id <= after:
             break
         if isinstance(entry, Summary):
@@ -105,11 +111,19 @@ def keep_summary(connection: Connection, session: int, number: int, summary: Sum
     memory.append(connection, session, memory.summaries(session), number, [summary], now)
 
 
-def _newest_first(connection: Connection, session: int) -> Iterator[Any]:
+def _newest_first(connection: Connection, session: int, newer: Entry | None = None) -> Iterator[tuple[Any, Entry]]:
+    """Rows with their entries, but for those that the next entry tells again; `newer` is not among them yet."""
     before = 2**62
     while True:
         rows = connection.execute(_NEWEST, {"session_": session, "before": before}).all()
-        yield from rows
+        for row in rows:
+            entry = memory.decode(row.body)
+            if isinstance(entry, Summary):
+                yield row, entry
+                continue
+            if not view.is_told_by(entry, newer):
+                yield row, entry
+            newer = entry
         if len(rows) < PAGE:
             return
         before = rows[-1].id

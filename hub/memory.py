@@ -21,18 +21,6 @@ from hub.store import search
 from hub.store.tables import conversations, entries, places, sessions
 
 
-class Heard(Value, frozen=True, kw_only=True, tag_field="kind", tag="heard"):
-    """A message that a turn answers, or that was only listened to; `author` is a name where several people talk.
-
-    `sender` is `channel:id` of who said it where others read along: by it what somebody said is found again.
-    """
-
-    text: str
-    author: str | None = None
-    sender: str | None = None
-    files: tuple[File, ...] = ()
-
-
 class Stepped(Value, frozen=True, kw_only=True, tag_field="kind", tag="step"):
     """A finished step: what the model said, the tools it called, what they returned."""
 
@@ -45,10 +33,29 @@ class Stepped(Value, frozen=True, kw_only=True, tag_field="kind", tag="step"):
     took: tuple[float, ...] = ()
 
 
-class Said(Value, frozen=True, kw_only=True, tag_field="kind", tag="said"):
-    """The end of a turn, and the tokens of the call that said it; `mark` tells why there is no more."""
+class Heard(Value, frozen=True, kw_only=True, tag_field="kind", tag="heard"):
+    """A message that a turn answers, or that was only listened to; `author` is a name where several people talk.
+
+    `sender` is `channel:id` of who said it where others read along: by it what somebody said is found again.
+    `returned` is the end of the turn before, where that called functions of the asker's, with what they returned: a
+    call and its result stand in one entry, wherever a history is cut.
+    """
 
     text: str
+    author: str | None = None
+    sender: str | None = None
+    files: tuple[File, ...] = ()
+    returned: Stepped | None = None
+
+
+class Said(Value, frozen=True, kw_only=True, tag_field="kind", tag="said"):
+    """The end of a turn, and the tokens of the call that said it; `mark` tells why there is no more.
+
+    `calls` are functions of the asker's: what they return is heard next (`Heard.returned`), if it comes at all.
+    """
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
     mark: Literal["stopped", "failed"] | None = None
     usage: Usage = Usage()
     model: str = ""
@@ -65,6 +72,8 @@ class Summary(Value, frozen=True, kw_only=True, tag_field="kind", tag="summary")
 
 
 Entry = Heard | Stepped | Said | Summary
+UNKNOWN = "(nothing is known of what it returned)"
+"""Stands for the result of a call that nobody told."""
 
 
 def first_session(
@@ -174,6 +183,37 @@ def journal(connection: Connection, turn: str, first: int = 0) -> tuple[int | No
     return (rows[0].session if rows else None), [decode(row.body) for row in rows]
 
 
+def calling(connection: Connection, session: int, without: str = "") -> Said | None:
+    """The end of a session's newest turn but `without`, where it called functions of the asker's."""
+    _, entry = _newest(connection, session, [without])
+    return entry if isinstance(entry, Said) and entry.calls else None
+
+
+def wanted(connection: Connection, session: int) -> Sequence[ToolCall]:
+    """The calls whose results a session waits for, as if the turns since then that came to nothing had not been.
+
+    Who asked such a turn says the same again, because nobody answered.
+    """
+    failed: list[str] = []
+    while len(failed) <= _PATIENT:
+        turn, entry = _newest(connection, session, failed)
+        if not isinstance(entry, Said):
+            break
+        if entry.mark is None:
+            return entry.calls
+        first = journal(connection, turn)[1][0]
+        if isinstance(first, Heard) and first.returned is not None:
+            return first.returned.calls
+        failed.append(turn)
+    return ()
+
+
+def _newest(connection: Connection, session: int, without: Sequence[str]) -> tuple[str, Entry | None]:
+    """The newest entry of a session and its turn, not one of some turns, and no summary."""
+    row = connection.execute(_NEWEST, {"session_": session, "others": [*without, summaries(session)]}).first()
+    return ("", None) if row is None else (row.turn, decode(row.body))
+
+
 def summary(connection: Connection, session: int) -> tuple[float, int]:
     """When a session began (Unix seconds) and how many turns it has had; what was only listened to is none."""
     started_at = connection.execute(select(sessions.c.started_at).where(sessions.c.id == session)).scalar_one()
@@ -228,6 +268,14 @@ _FOUND = (
         entries.c.turn != bindparam("turn_"),
         sessions.c.place.in_(bindparam("here", expanding=True)),
     )
+)
+_PATIENT = 20
+"""After so many turns that came to nothing the calls before them are closed."""
+_NEWEST = (
+    select(entries.c.turn, entries.c.body)
+    .where(entries.c.session == bindparam("session_"), entries.c.turn.not_in(bindparam("others", expanding=True)))
+    .order_by(entries.c.id.desc())
+    .limit(1)
 )
 _JOURNAL = (
     select(entries.c.session, entries.c.body)

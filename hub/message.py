@@ -114,6 +114,10 @@ class Message(Value, frozen=True, kw_only=True):
     """The `X-Request-Id` of the request it came with."""
     trace: str | None = None
     """The W3C traceparent of the span that took it in, where traces are kept."""
+    tools: list[dict[str, Any]] = []
+    """Functions that the asker runs itself, in the shape of chat completions (HTTP only)."""
+    results: dict[str, str] = {}
+    """What its functions returned that it was asked to run, by the ids of their calls (HTTP only)."""
 
     @property
     def text(self) -> str:

@@ -56,6 +56,18 @@ class ToolCall(Value, frozen=True, kw_only=True):
         """The call as the messages of chat completions have it."""
         return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
 
+    @property
+    def sound(self) -> ToolCall:
+        """The call as it may stand in a history: servers refuse one whose arguments are no JSON object.
+
+        What was wrong with them is in the result.
+        """
+        try:
+            msgspec.json.decode(self.arguments, type=dict[str, Any])
+        except msgspec.DecodeError:
+            return ToolCall(id=self.id, name=self.name, arguments="{}")
+        return self
+
 
 class Completion(Value, frozen=True, kw_only=True):
     """A request to a model: messages oldest first, tools and parameters in OpenAI's shape.

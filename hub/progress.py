@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hub.accounts.turns import Sign
-from hub.memory import Entry, Stepped
+from hub.memory import Entry, Said, Stepped
 from hub.message import Value
 from hub.model import ToolCall
 
@@ -31,6 +31,10 @@ class Returned(Value, frozen=True, kw_only=True):
     id: str
     content: str
     is_error: bool
+
+
+class HandedOut(ToolCall, frozen=True, kw_only=True):
+    """A call that the turn ends with, for the asker to run; any other is run by the hub."""
 
 
 Happening = Words | Thought | ToolCall | Returned
@@ -72,6 +76,8 @@ class Progress:
             self.read += 1
             if isinstance(entry, Stepped):
                 yield from self._finish(entry)
+            elif isinstance(entry, Said) and entry.calls:
+                yield from self._hand_out(entry)
 
     def end(self, response: str) -> Iterator[Happening]:
         """The rest of the reply."""
@@ -82,14 +88,23 @@ class Progress:
             self._told, self._length = [response], len(response)
 
     def _finish(self, step: Stepped) -> Iterator[Happening]:
-        if step.text:
-            self._said.append(step.text)
-        yield from self.end("\n\n".join(self._said))
+        yield from self._say(step.text)
         yield from self._call(step.calls)
         for call, result in zip(step.calls, step.results, strict=True):
             yield Returned(id=call.id, content=result, is_error=_is_failure(result))
         self._steps += 1
         self._called = set()
+
+    def _hand_out(self, said: Said) -> Iterator[Happening]:
+        yield from self._say(said.text)
+        for call in said.calls:
+            yield HandedOut(id=call.id, name=call.name, arguments=call.arguments)
+
+    def _say(self, text: str) -> Iterator[Happening]:
+        """What is left to tell of the text of a step."""
+        if text:
+            self._said.append(text)
+        yield from self.end("\n\n".join(self._said))
 
     def _tell(self, text: str) -> Iterator[Words]:
         if text:

@@ -147,7 +147,9 @@ def _blanked(said: Message | Delivery) -> Message | Delivery:
     parts = (Text(text=ERASED),) if said.parts else ()
     if isinstance(said, Delivery):
         return msgspec.structs.replace(said, author=author, parts=parts, buttons=())
-    return msgspec.structs.replace(said, author=author, parts=parts, quoted=None, params={}, instructions=None)
+    return msgspec.structs.replace(
+        said, author=author, parts=parts, quoted=None, params={}, instructions=None, tools=[], results={}
+    )
 
 
 # Web rooms: what they said there, also what the hub has still to hear.

@@ -19,15 +19,15 @@ from hub.errors import Forbidden, RequestError, StoreUnavailable
 from hub.exhibits import Exhibits, Reader
 from hub.facts import place_of
 from hub.files import FileStore
-from hub.memory import Entry, Heard, Stepped
-from hub.message import API, Address, Author, Buttons, Delivery, File, Live, Message, Part, described, news_of
+from hub.memory import Entry, Heard, Said, Stepped
+from hub.message import API, Address, Author, Buttons, Delivery, File, Live, Message, Part, news_of
 from hub.model import ToolCall, Usage
 from hub.posts import Posts, may_post
 from hub.recall import TurnMemory
 from hub.reminders import Reminders
 from hub.signals import POLL
 from hub.store import Connection
-from hub.view import Past, fit, size
+from hub.view import Past, fit, heard, size
 from hub.voices import Voices
 from hub.worker import Work
 
@@ -85,6 +85,8 @@ class RunningTurn:
         self.memory = TurnMemory(persona.bus, work.lease, self.place, self.address)
         self.facts = ""
         """What the agent was asked to remember here, as the model is told it."""
+        self._asked: Said | None = None
+        """The end of the turn before, where it called functions of the asker's and this turn was told of them."""
         self.past = Past()
         """What the session held before this turn, as far as there may be room for it."""
         self.room = Room(tokens=persona.budget)
@@ -141,14 +143,12 @@ class RunningTurn:
 
     async def begin(self) -> None:
         """Find the turn's session, its history and, when it was cut off before, what it had heard and done."""
-        self.session, self.past, entries, known = await self._bus.store.read(self._recall)
+        known = await self._bus.store.read(self._recall)
         self.facts = facts.shown(known)
         if self.session is None and not self.message.direct:
             await self._open()
-        if entries:
-            self.entries, self.journaled = entries, len(entries)
-            await self._take_again(sum(isinstance(entry, Heard) for entry in entries) - 1)
-        for entry in entries:
+        await self._take_again(sum(isinstance(entry, Heard) for entry in self.entries) - 1)
+        for entry in self.entries:
             if isinstance(entry, Stepped):
                 self._finish(as_step(entry))
         self._emitted = len(self.response)
@@ -167,15 +167,20 @@ class RunningTurn:
         if count:
             self.messages += map(message_of, await self._bus.take(self._lease, count))
 
-    def _recall(self, connection: Connection) -> tuple[int | None, Past, list[Entry], list[Fact]]:
-        known = facts.visible(connection, self.place)
-        session, entries = memory.journal(connection, self.id)
-        if session is None:
-            session = memory.current_session(connection, self._persona.name, self.address)
-        if session is None:
-            return None, Past(), [], known
-        most = MARGIN * self._persona.budget
-        return session, history.past(connection, session, most, without=self.id), entries, known
+    def _recall(self, connection: Connection) -> list[Fact]:
+        self.session, entries = memory.journal(connection, self.id)
+        if self.session is None:
+            self.session = memory.current_session(connection, self._persona.name, self.address)
+        if entries:
+            self.entries, self.journaled = entries, len(entries)
+        else:
+            if self.session is not None and self.message.results:
+                self._asked = memory.calling(connection, self.session, self.id)
+            self.entries = [heard(self.message, self._asked)]
+        if self.session is not None:
+            most, first = MARGIN * self._persona.budget, self.entries[0]
+            self.past = history.past(connection, self.session, most, without=self.id, first=first)
+        return facts.visible(connection, self.place)
 
     async def listen(self) -> None:
         """Have voice messages written down, unless that was done before the turn was cut off."""
@@ -187,7 +192,7 @@ class RunningTurn:
                 if isinstance(entry, Heard):
                     if at >= self.journaled:
                         written, used = await self._persona.voices.written(self.messages[number])
-                        self.messages[number], self.entries[at] = written, heard(written)
+                        self.messages[number], self.entries[at] = written, heard(written, self._asked)
                         self._meter(used, "")
                     number += 1
 
@@ -455,13 +460,6 @@ class RunningTurn:
 def topic_of(message: Message) -> str:
     """Where a turn shows signs of life: to its asker over HTTP, or to its channel."""
     return signs_of(message.id) if message.address.channel == API else f"live.{message.address.channel}"
-
-
-def heard(message: Message) -> Heard:
-    """A message as it is remembered."""
-    author = None if message.direct else message.author.name
-    sender = None if message.private else message.sender
-    return Heard(text=described(message), author=author, sender=sender, files=message.files)
 
 
 def as_step(entry: Stepped) -> Step:

@@ -114,7 +114,7 @@ class TurnHandler:
         return self._failed(turn, why if isinstance(why, ModelError) else str(why))
 
     def _answered(self, turn: RunningTurn, reply: Reply) -> Done:
-        said = Said(text=reply.text, usage=reply.usage, model=reply.model, pace=reply.pace)
+        said = Said(text=reply.text, calls=reply.calls, usage=reply.usage, model=reply.model, pace=reply.pace)
         if turn.address.channel == API:
             return self._done(turn, "answered", "completed", said, finish=reply.finish)
         parts = (*text_parts(turn.response), *reply.parts)

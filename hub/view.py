@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from msgspec import structs
@@ -12,7 +12,7 @@ from msgspec import structs
 from hub import tokens
 from hub.agent import Room
 from hub.inline import is_media
-from hub.memory import Entry, Heard, Said, Stepped, Summary
+from hub.memory import UNKNOWN, Entry, Heard, Said, Stepped, Summary
 from hub.message import File, Message, described
 from hub.model import step_in_chat
 
@@ -54,7 +54,8 @@ def fit(past: Past, own: Sequence[Entry], room: Room, shown: Shown = Shown()) ->
     """As much of the past as there is room for, then the turn's own entries, which are always there.
 
     The oldest tool results and documents are shortened first, then whole turns are left out, the oldest first. What
-    the turn itself read may take half of the room from the past.
+    the turn itself read may take half of the room from the past. Of turns that go on with what the asker's functions
+    returned, the question they are about is there.
     """
     summary = () if past.summary is None else (past.summary,)
     own = [_with_documents(entry, shown.documents) for entry in own]
@@ -67,11 +68,22 @@ def fit(past: Past, own: Sequence[Entry], room: Room, shown: Shown = Shown()) ->
             break
         left -= needed
         kept.append(turn)
+    kept += _question(past.turns[: len(past.turns) - len(kept)], kept[-1] if kept else own)
     # Newest first: what was told last gets what is left.
     entries = _whole([*reversed(own), *(entry for turn in kept for entry in reversed(turn))], left)[::-1]
     before, now = entries[: len(entries) - len(own)], entries[len(entries) - len(own) :]
     note: list[dict[str, Any]] = [{"role": "system", "content": room.note}] if room.note else []
     return [*as_chat([*summary, *before], shown.images), *note, *as_chat(now, shown.images)]
+
+
+def _question(left_out: Sequence[Sequence[Entry]], first: Sequence[Entry]) -> list[tuple[Entry, ...]]:
+    """What was asked in the turns before, if the first that is shown only goes on with what functions returned."""
+    if not isinstance(first[0], Heard) or first[0].returned is None or first[0].text:
+        return []
+    asked = (
+        entry for turn in reversed(left_out) for entry in reversed(turn) if isinstance(entry, Heard) and entry.text
+    )
+    return [(Heard(text=shortened(entry.text, 8 * SHORT), author=entry.author),) for entry in islice(asked, 1)]
 
 
 def size(entries: Iterable[Entry]) -> int:
@@ -92,6 +104,9 @@ def _size(entry: Entry, of_result: Callable[[str], int]) -> int:
         case Heard():
             more = sum(map(of_result, entry.documents if isinstance(entry, _Read) else ()))
             more += sum(tokens.IMAGE if is_image(file) else tokens.of_text(note(file)) for file in entry.files)
+            more += 0 if entry.returned is None else _size(entry.returned, of_result)
+        case Said() if entry.calls:
+            return _size(_unanswered(entry), of_result)
         case _:
             more = 0
     return tokens.MESSAGE + tokens.of_text(entry.text) + more
@@ -111,13 +126,20 @@ def _whole(entries: Sequence[Entry], left: int) -> list[Entry]:
     shown: list[Entry] = []
     for entry in entries:
         if isinstance(entry, Stepped):
-            results, left = _results(entry.results, left)
-            entry = structs.replace(entry, results=results)  # noqa: PLW2901
-        elif isinstance(entry, _Read):
+            entry, left = _step(entry, left)  # noqa: PLW2901
+        elif isinstance(entry, Heard) and entry.returned is not None:
+            returned, left = _step(entry.returned, left)
+            entry = structs.replace(entry, returned=returned)  # noqa: PLW2901
+        if isinstance(entry, _Read):
             documents, left = _results(entry.documents, left)
             entry = structs.replace(entry, documents=documents)  # noqa: PLW2901
         shown.append(entry)
     return shown
+
+
+def _step(step: Stepped, left: int) -> tuple[Stepped, int]:
+    results, left = _results(step.results, left)
+    return structs.replace(step, results=results), left
 
 
 def _results(results: Sequence[str], left: int) -> tuple[tuple[str, ...], int]:
@@ -173,7 +195,7 @@ def _with_documents(entry: Entry, documents: Mapping[str, str]) -> Entry:
         return entry
     texts = tuple(f"{note(file)}\n\n{documents[file.ref]}" for file in entry.files if file.ref in documents)
     rest = tuple(file for file in entry.files if file.ref not in documents)
-    return _Read(text=entry.text, author=entry.author, files=rest, documents=texts)
+    return _Read(text=entry.text, author=entry.author, files=rest, documents=texts, returned=entry.returned)
 
 
 def newest_images(past: Past, own: Sequence[Entry], most: int) -> list[File]:
@@ -186,6 +208,33 @@ def newest_images(past: Past, own: Sequence[Entry], most: int) -> list[File]:
 
 def _files(entries: Iterable[Entry], which: Callable[[File], bool]) -> list[File]:
     return [file for entry in entries if isinstance(entry, Heard) for file in entry.files if which(file)]
+
+
+def heard(message: Message, asked: Said | None = None) -> Heard:
+    """A message as it is remembered; `asked` is the end of the turn before, where it called functions of the asker's.
+
+    What such a function returned when the conversation had gone on, or a turn that was told had failed, is a text.
+    """
+    author = None if message.direct else message.author.name
+    sender = None if message.private else message.sender
+    returned = _returned(asked, message.results)
+    known = {call.id for call in returned.calls} if returned else set[str]()
+    late = [f"(The call {call} returned: {told})" for call, told in message.results.items() if call not in known]
+    text = "\n\n".join(filter(None, (*late, described(message))))
+    return Heard(text=text, author=author, sender=sender, files=message.files, returned=returned)
+
+
+def _returned(asked: Said | None, results: Mapping[str, str]) -> Stepped | None:
+    """The calls of a turn with what they returned; None where that is none of them."""
+    if asked is None or not any(call.id in results for call in asked.calls):
+        return None
+    told = tuple(results.get(call.id, UNKNOWN) for call in asked.calls)
+    return Stepped(text=asked.text, calls=tuple(call.sound for call in asked.calls), results=told)
+
+
+def is_told_by(entry: Entry, newer: Entry | None) -> bool:
+    """Whether the next entry tells all of this one: the calls at the end of a turn, with what they returned."""
+    return isinstance(entry, Said) and bool(entry.calls) and isinstance(newer, Heard) and newer.returned is not None
 
 
 def overheard(message: Message) -> Heard:
@@ -212,19 +261,30 @@ def as_chat(history: Iterable[Entry], images: Mapping[str, str] | None = None) -
 def _heard(entry: Heard, images: Mapping[str, str]) -> list[dict[str, Any]]:
     documents = entry.documents if isinstance(entry, _Read) else ()
     text = "\n\n".join(piece for piece in (entry.text, *map(note, entry.files), *documents) if piece)
+    before = [] if entry.returned is None else _stepped(entry.returned)
+    if before and not text:
+        return before
     text = text if entry.author is None else f"{entry.author}: {text}"
     shown = [images[file.ref] for file in entry.files if file.ref in images]
     if not shown:
-        return [{"role": "user", "content": text}]
+        return [*before, {"role": "user", "content": text}]
     parts = [{"type": "text", "text": text}, *({"type": "image_url", "image_url": {"url": url}} for url in shown)]
-    return [{"role": "user", "content": parts}]
+    return [*before, {"role": "user", "content": parts}]
 
 
 def _stepped(entry: Stepped) -> list[dict[str, Any]]:
     return step_in_chat(entry.text, entry.calls, entry.results)
 
 
+def _unanswered(entry: Said) -> Stepped:
+    """The end of a turn that called functions of the asker's, as long as nobody has told what they returned."""
+    calls = tuple(call.sound for call in entry.calls)
+    return Stepped(text=entry.text, calls=calls, results=(UNKNOWN,) * len(calls))
+
+
 def _said(entry: Said) -> list[dict[str, Any]]:
+    if entry.calls:
+        return _stepped(_unanswered(entry))
     text = entry.text if entry.mark is None else f"{entry.text}\n\n({entry.mark})".strip()
     return [{"role": "assistant", "content": text}] if text else []
 

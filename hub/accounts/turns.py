@@ -45,6 +45,10 @@ class Ask(Value, frozen=True, kw_only=True):
     """Show the answer as it is written; otherwise only its end is told, and nobody wakes for each piece."""
     instructions: str | None = None
     """What the model shall mind for this turn alone."""
+    tools: list[dict[str, Any]] = []
+    """Functions that the asker runs itself, in the shape of chat completions."""
+    results: dict[str, str] = {}
+    """What they returned, by the ids of their calls; these are open (`memory.calling`), and all that are."""
     also: Callable[[Connection], object] | None = None
     """A unit: what else is stored with the message."""
 

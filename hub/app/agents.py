@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -128,6 +128,11 @@ class Runners:
         for name in [name for name in wanted if name not in self._made]:
             self.live[name] = cast.runner(name, ours[name])
             self._made[name] = wanted[name]
+
+    async def tools(self, agent: str) -> Collection[str]:
+        """The names of the tools that an agent of ours has itself."""
+        runner = self.live.get(agent)
+        return () if runner is None else await runner.toolbox.offered()
 
     async def close(self) -> None:
         """Let go of what their tools hold."""

@@ -67,6 +67,7 @@ def facade(live: Live, namespace: UUID) -> Hub:
         webhooks=engine.webhooks,
         channels=lambda: tuple(engine.supervisor.health),
         restart=engine.supervisor.restart,
+        own_tools=engine.runners.tools,
         local_key=engine.config.api.local_key,
         cors=engine.config.api.cors,
     )

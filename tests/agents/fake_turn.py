@@ -76,12 +76,20 @@ class FakeSchedules:
 class FakeTurn:
     """Keeps what an agent does with it. `refusal` is raised by the next posts."""
 
-    def __init__(self, text: str = "hello", *, address: Address = CHAT, params: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        text: str = "hello",
+        *,
+        address: Address = CHAT,
+        params: dict[str, Any] | None = None,
+        tools: Sequence[dict[str, Any]] = (),
+    ) -> None:
         self.id = "turn-1"
         self.address = address
         author = Author(id="anna", name="Anna")
         parts = (Text(text=text),)
-        self.messages = [Message(id=self.id, address=address, author=author, parts=parts, at=0.0, params=params or {})]
+        asked: dict[str, Any] = {"params": params or {}, "tools": [*tools]}
+        self.messages = [Message(id=self.id, address=address, author=author, parts=parts, at=0.0, **asked)]
         self.history: list[dict[str, Any]] = []
         self.steps: list[Step] = []
         self.later: list[Message] = []

@@ -96,6 +96,18 @@ async def test_the_responses_api_is_used_as_well(chain: Chain) -> None:
     assert (first.text, second.text) == ("1 2 3", "- count to 3\n- what did I say")
 
 
+async def test_an_agent_that_remembers_has_tools_go_round_over_responses(chain: Chain, upstream: Upstream) -> None:
+    upstream.script(call(Call("weather", '{"city":"Oslo"}', id="a")), say("Cold."), say("Bye."))
+    model = chain.chat("writer", use_responses_api=True).bind_tools([weather])
+    asked = await model.ainvoke("How is it?")
+    result = await weather.ainvoke(asked.tool_calls[0])
+    last = await model.ainvoke([HumanMessage("How is it?"), asked, result])
+    assert last.text == "Cold."
+    await model.ainvoke("Thanks.", previous_response_id=last.response_metadata["id"])
+    roles = [message["role"] for message in upstream.requests[2].body["messages"]]
+    assert [role for role in roles if role != "system"] == ["user", "assistant", "tool", "assistant", "user"]
+
+
 async def test_texts_are_embedded(chain: Chain) -> None:
     tea, coffee, again = await chain.embeddings("embedder").aembed_documents(["tea", "coffee", "tea"])
     assert tea == again != coffee

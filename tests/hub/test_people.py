@@ -153,7 +153,8 @@ async def test_a_person_who_comes_back_is_a_stranger(every_engine: Engine, peopl
 
 async def test_a_key_is_erased_with_all_it_asked(every_engine: Engine, people: People) -> None:
     engine = every_engine
-    asked = message("k1", SECRET, ASKED, author=KEY, params={"user": SECRET}, instructions=SECRET)
+    more: dict[str, Any] = {"tools": [{"function": {"name": SECRET}}], "results": {"c": SECRET}}
+    asked = message("k1", SECRET, ASKED, author=KEY, params={"user": SECRET}, instructions=SECRET, **more)
     other = message("k2", "bassoon", Address("api", "77", "default"), author=Author(id="77", name="77", kind="api"))
     await play(engine, asked, other)
     await engine.store.write(lambda c: c.execute(turns.update().values(fingerprint=SECRET)))

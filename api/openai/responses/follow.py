@@ -15,14 +15,14 @@ from hub.accounts.responses import Kept
 from hub.accounts.turns import TurnRecord
 from hub.memory import Entry
 from hub.model import ToolCall, stopping
-from hub.progress import Happening, Progress, Words
+from hub.progress import HandedOut, Happening, Progress, Words
 
 
 class Items:
     """Writes what a turn does into an answer.
 
-    What is said before and after a call are items of their own; their texts, joined, are the turn's response. Calls are
-    the hub's to run, and left out unless they were asked for; thoughts are not stored, and so no items.
+    What is said before and after a call are items of their own; their texts, joined, are the turn's response. Calls
+    that the hub runs are left out unless they were asked for; thoughts are not stored, and so no items.
     """
 
     def __init__(self, answer: Answer, kept: Kept) -> None:
@@ -36,6 +36,8 @@ class Items:
             case Words(text=text):
                 self.said += text
                 return self._answer.text(text)
+            case HandedOut():
+                return self._answer.call(happening)
             case ToolCall():
                 return self._answer.call(happening) if self._shows_calls else self._answer.close()
             case _:
@@ -76,6 +78,12 @@ async def events(hub: Hub, kept: Kept, followed: Followed, answer: Answer) -> As
         yield answer.end(_ended(kept, record, answer))
     else:  # a crash had it say something in other words than it had begun to
         yield answer.end(state(kept, *await look(hub, record)))
+
+
+async def show(hub: Hub, kept: Kept) -> State | None:
+    """The response as it is now; None where its turn is gone."""
+    record = await hub.turns.find(kept.id)
+    return None if record is None else state(kept, *await look(hub, record))
 
 
 async def look(hub: Hub, record: TurnRecord) -> tuple[TurnRecord, list[Entry]]:

@@ -104,10 +104,16 @@ def in_chat(items: Iterable[Placed]) -> list[tuple[dict[str, Any], str]]:
     return chat
 
 
-def said(items: Sequence[Placed]) -> list[Placed]:
-    """What the user says at the end of a conversation; what a system message says beside it is an instruction."""
-    newest = list(takewhile(lambda one: one.item.get("role") in ("user", "system", "developer"), reversed(items)))
-    return [one for one in reversed(newest) if one.item["role"] == "user"]
+def newest(items: Sequence[Placed]) -> list[Placed]:
+    """What is new at the end of a conversation: what the user says, and what functions returned.
+
+    What a system message says beside it is an instruction.
+    """
+
+    def is_new(one: Placed) -> bool:
+        return one.item["type"] == "function_call_output" or one.item.get("role") in ("user", "system", "developer")
+
+    return list(takewhile(is_new, reversed(items)))[::-1]
 
 
 def instructions(items: Iterable[Placed]) -> list[str]:
@@ -150,6 +156,12 @@ def _part(part: Any, where: str) -> dict[str, Any]:
             return {"type": "file", "file": _given(fields, "file_id", "filename", "file_data")}
         case _:
             return fields
+
+
+def no_call(output: Placed, because: str = "") -> RequestError:
+    """What is wrong with an output of a call that nobody made."""
+    problem = f"No tool call found for function call output with call_id {output.item['call_id']}.{because}"
+    return RequestError(problem, param=f"{output.where}.call_id", code="invalid_value")
 
 
 def output(placed: Placed) -> str:

@@ -14,7 +14,7 @@ from quart import Response, current_app, request
 from api import current, errors, repeats, sse
 from api.openai.reply import Head, Source, begin
 from api.openai.request import TURN
-from api.openai.responses import background, items, stored
+from api.openai.responses import background, items, references, stored
 from api.openai.responses.events import Answer, State, sent
 from api.openai.responses.items import Item, Placed
 from api.openai.responses.request import ResponseRequest, chat_tools, echo, model_params, session
@@ -55,7 +55,7 @@ async def _question(target: Named, asked: ResponseRequest, body: dict[str, Any])
     key, turn = current.key(), uuid4().hex
     previous = asked.previous or (None if asked.named is None else await stored.newest(asked.named))
     before = [item for kept in await _before(previous) for item in stored.whole(kept)]
-    given = await stored.resolve(items.placed(items.read(asked.input, turn)), before)
+    given = await references.resolve(items.placed(items.read(asked.input, turn)), before)
     _check_outputs(given, before)
     history = [Placed(item, "previous_response_id") for item in before]
     chat = items.in_chat([*history, *given])
@@ -111,10 +111,9 @@ async def _before(previous: str | None) -> list[Kept]:
 def _check_outputs(given: Sequence[Placed], before: Sequence[Item]) -> None:
     """Raise RequestError for what a function returned that nobody called."""
     called = {item["call_id"] for item in (*before, *(one.item for one in given)) if item["type"] == "function_call"}
-    for item, where in given:
-        if item["type"] == "function_call_output" and item["call_id"] not in called:
-            problem = f"No tool call found for function call output with call_id {item['call_id']}."
-            raise RequestError(problem, param=f"{where}.call_id", code="invalid_value")
+    for one in given:
+        if one.item["type"] == "function_call_output" and one.item["call_id"] not in called:
+            raise items.no_call(one)
 
 
 class Work:

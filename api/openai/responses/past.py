@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import structs
 
 from api.openai import parts
 from api.openai.responses import items
 from api.openai.responses.items import Item, Placed
-from hub.memory import Entry, Heard, Said, Stepped
+from hub.memory import UNKNOWN, Entry, Heard, Said, Stepped
 from hub.message import File, text_of
 from hub.model import ToolCall
 
-UNKNOWN = "(nothing is known of what it returned)"
 
+async def remembered(given: Sequence[Placed], later: Mapping[str, Placed]) -> list[Entry]:
+    """Messages and function calls as entries, `later` told what calls returned, by their ids.
 
-async def remembered(given: Sequence[Placed]) -> list[Entry]:
-    """Messages and function calls as entries; system messages are instructions, and thoughts are not told twice."""
+    System messages are instructions, and thoughts are not told twice.
+    """
     entries: list[Entry] = []
     results = {item["call_id"]: one for one in given if (item := one.item)["type"] == "function_call_output"}
+    results |= later
     before = ""
     for one in given:
         match one.item:

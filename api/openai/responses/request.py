@@ -178,7 +178,8 @@ def model_params(asked: ResponseRequest, body: Mapping[str, Any]) -> dict[str, A
 
 def turn_params(asked: ResponseRequest, body: Mapping[str, Any]) -> dict[str, Any]:
     """Those that agents with memory honour."""
-    return agent_params(model_params(asked, body))
+    params = model_params(asked, body)
+    return agent_params(params) | {name: params[name] for name in ("tool_choice",) if name in params}
 
 
 def echo(asked: ResponseRequest, target: Named) -> dict[str, Any]:

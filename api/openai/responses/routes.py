@@ -14,7 +14,7 @@ from api.document import document
 from api.openai.answers import CHAT_ERRORS
 from api.openai.models import named
 from api.openai.reply import begin
-from api.openai.request import SESSION_SENT, TURN_SENT, WARNING_SENT
+from api.openai.request import SESSION_SENT, TURN_SENT
 from api.openai.responses import background, follow, models, stored, turns
 from api.openai.responses.answers import RESPONSE, InputItems, ResponseDeleted, ResponseShown
 from api.openai.responses.request import ResponseRequest, parse
@@ -49,7 +49,7 @@ class ItemsPage(msgspec.Struct):
     example={"input": "count to 3"},
     errors=CHAT_ERRORS,
     headers=SESSION_SENT,
-    sends=TURN_SENT | WARNING_SENT,
+    sends=TURN_SENT,
     once=True,
 )
 async def create() -> Response:
@@ -118,7 +118,7 @@ async def input_items(id: str) -> Response:
 async def _state(kept: Kept) -> dict[str, Any]:
     hub = current.hub()
     if kept.agent is not None:
-        state = await turns.show(hub, kept)
+        state = await follow.show(hub, kept)
     else:
         found = await background.look(hub, kept)
         state = None if found is None else found.answer or stored.begun(found)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from api import current, errors
 from api.openai.responses.events import State
-from api.openai.responses.items import Item, Placed
+from api.openai.responses.items import Item
 from api.openai.responses.request import PREFIX
 from hub.accounts import responses
 from hub.accounts.responses import Kept
 from hub.errors import NotFound, RequestError
 from hub.model import Usage
 
-_ITEM = re.compile(r"(?:msg|fc|fco|rs)_([0-9a-f]+)_(?:in)?\d+")
-"""The id of an item that we gave it, with the turn's in it."""
 _CUT = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why an answer is incomplete, by its finish reason."""
 
 
 async def mine(id: str) -> Kept:
     """The response of this id; raises NotFound where it is not this key's."""
-    found = await _find(id.removeprefix(PREFIX)) if id.startswith(PREFIX) else None
+    found = await find(id.removeprefix(PREFIX)) if id.startswith(PREFIX) else None
     if found is None:
         raise NotFound(f"There is no response '{id}'.", code="response_not_found")
     return found
@@ -31,7 +28,7 @@ async def mine(id: str) -> Kept:
 
 async def previous(turn: str) -> Kept:
     """The response that another one continues; raises RequestError."""
-    return await _find(turn) or _gone(turn)
+    return await find(turn) or _gone(turn)
 
 
 async def chain(turn: str) -> list[Kept]:
@@ -47,35 +44,13 @@ async def newest(conversation: str) -> str | None:
     return await current.hub().store.read(lambda connection: responses.newest(connection, conversation, key))
 
 
-async def resolve(given: Sequence[Placed], near: Sequence[Item]) -> list[Placed]:
-    """The items with what their references name, `near` or stored; raises RequestError for what is not there."""
-    known = {item["id"]: item for item in near}
-    resolved: list[Placed] = []
-    for item, where in given:
-        found: Item | None = item
-        if item["type"] == "item_reference":
-            found = known.get(item["id"]) or await _named(item["id"])
-        if found is None:
-            raise RequestError(
-                f"{where}.id: there is no item '{item['id']}'", param=f"{where}.id", code="item_not_found"
-            )
-        resolved.append(Placed(found, where))
-    return resolved
-
-
-async def _named(id: str) -> Item | None:
-    """The item of a model's response that has this id."""
-    turn = _ITEM.fullmatch(id)
-    kept = None if turn is None else await _find(turn[1])
-    return None if kept is None else next((item for item in whole(kept) if item["id"] == id), None)
-
-
 def whole(kept: Kept) -> list[Item]:
     """What was asked of a model, and what it answered."""
     return [*kept.input, *([] if kept.answer is None else kept.answer["output"])]
 
 
-async def _find(turn: str) -> Kept | None:
+async def find(turn: str) -> Kept | None:
+    """The response of a turn, if it is this key's."""
     key = current.key().id
     return await current.hub().store.read(lambda connection: responses.find(connection, turn, key))
 

@@ -13,12 +13,11 @@ from quart import Response, request
 from api import current, errors, repeats
 from api.openai import parts
 from api.openai.reply import Head, Source, begin
-from api.openai.request import TOOLS_IGNORED, TURN, is_repeated
-from api.openai.responses import follow, items, stored
+from api.openai.request import TURN, is_repeated
+from api.openai.responses import follow, items, references, returned, stored
 from api.openai.responses.events import Answer
 from api.openai.responses.items import Placed
-from api.openai.responses.past import remembered
-from api.openai.responses.request import PREFIX, ResponseRequest, echo, session, turn_params
+from api.openai.responses.request import PREFIX, ResponseRequest, chat_tools, echo, session, turn_params
 from api.ports import Hub, Named
 from api.wire import answer
 from hub import memory
@@ -46,10 +45,7 @@ async def create(target: Named, asked: ResponseRequest, body: dict[str, Any], ra
     async def make(ask: Ask) -> Response:
         return await _answer(asked, *await _question(target, asked, body, raw, ask))
 
-    response = await repeats.turn(blank, [target.name, session(asked, request.headers), body], make)
-    if asked.tools:
-        response.headers["Warning"] = TOOLS_IGNORED
-    return response
+    return await repeats.turn(blank, [target.name, session(asked, request.headers), body], make)
 
 
 async def _answer(asked: ResponseRequest, ask: Ask, kept: Kept) -> Response:
@@ -60,13 +56,7 @@ async def _answer(asked: ResponseRequest, ask: Ask, kept: Kept) -> Response:
     kept = await _attached(hub, ask, kept, kept.id)
     if asked.stream:
         return await begin(follow.taken_up(hub, kept, -1, silence))
-    return answer(await show(hub, kept), headers={TURN: kept.id})
-
-
-async def show(hub: Hub, kept: Kept) -> dict[str, Any] | None:
-    """The response as it is now; None where its turn is gone."""
-    record = await hub.turns.find(kept.id)
-    return None if record is None else follow.state(kept, *await follow.look(hub, record))
+    return answer(await follow.show(hub, kept), headers={TURN: kept.id})
 
 
 async def _question(
@@ -74,51 +64,77 @@ async def _question(
 ) -> tuple[Ask, Kept]:
     """The question with its id, and the response that is stored with it."""
     key, turn = current.key(), blank.id
-    given = items.placed(items.read(asked.input, turn))
-    said, named = items.said(given), await _session(target, asked)
-    pieces = [piece for one in said for piece in parts.read(items.content(one), f"{one.where}.content")]
-    if not pieces:
-        raise RequestError("input: must end with a message of the user that says something", param="input")
-    kept = Kept(
+    given, named = items.placed(items.read(asked.input, turn)), await _session(target, asked)
+    if named is None:  # else the agent knows by itself what was before
+        given = await references.resolve(given)
+    new = items.newest(given)
+    past, told = [], returned.outputs(new)
+    if named is None:
+        past, told = await returned.begun(given[: len(given) - len(new)], told)
+    pieces = [piece for one in new for piece in _pieces(one)]
+    if not pieces and not told:
+        problem = "input: must end with a message of the user that says something, or with what functions returned"
+        raise RequestError(problem, param="input")
+    wishes = filter(None, (asked.instructions, *items.instructions(given)))
+    ask = msgspec.structs.replace(
+        blank,
+        session_id=named or f"{PREFIX}{turn}",
+        parts=await parts.stored(pieces),
+        tools=await _tools(target, asked),
+        results=returned.texts(told),
+        params=turn_params(asked, body),
+        posts_to=key.posts_to,
+        fingerprint=sha256(f"responses\0{key.id}\0{named}\0".encode() + raw).hexdigest(),
+        instructions="\n\n".join(wishes) or None,
+    )
+    kept = _kept(turn, target, asked, given)
+    return msgspec.structs.replace(ask, also=_unit(ask, kept, past, told, is_kept=asked.is_kept)), kept
+
+
+def _kept(turn: str, target: Named, asked: ResponseRequest, given: Sequence[Placed]) -> Kept:
+    return Kept(
         id=turn,
-        key_id=key.id,
+        key_id=current.key().id,
         agent=target.name,
         previous=asked.previous,
         asked=echo(asked, target),
         input=[one.item for one in given],
         created_at=current.hub().clock(),
     )
-    wishes = filter(None, (asked.instructions, *items.instructions(given)))
-    ask = msgspec.structs.replace(
-        blank,
-        session_id=named or f"{PREFIX}{turn}",
-        parts=await parts.stored(pieces),
-        params=turn_params(asked, body),
-        posts_to=key.posts_to,
-        fingerprint=sha256(f"responses\0{key.id}\0{named}\0".encode() + raw).hexdigest(),
-        instructions="\n\n".join(wishes) or None,
-        also=_unit(kept, () if named else await remembered(_before(given, said)), is_kept=asked.is_kept),
-    )
-    return ask, kept
 
 
-def _before(given: Sequence[Placed], said: Sequence[Placed]) -> Sequence[Placed]:
-    """What the client says that was said before."""
-    return given[: given.index(said[0])]
+def _pieces(one: Placed) -> Sequence[parts.Piece]:
+    """What a message of the user says."""
+    return parts.read(items.content(one), f"{one.where}.content") if one.item.get("role") == "user" else ()
 
 
-def _unit(kept: Kept, past: Sequence[Entry], *, is_kept: bool) -> Callable[[Connection], None]:
+def _unit(
+    ask: Ask, kept: Kept, past: Sequence[Entry], told: returned.Told, *, is_kept: bool
+) -> Callable[[Connection], None]:
     """What is stored with the question: the response, and what was said before in a conversation that begins here."""
+    here = Address(API, str(ask.key_id), ask.session_id)
 
     def write(connection: Connection) -> None:
         if is_kept:
             responses.save(connection, kept)
-        if past and kept.agent is not None:
-            here, who = Address(API, str(kept.key_id), f"{PREFIX}{kept.id}"), f"{API}:{kept.key_id}"
-            begun = memory.new_session(connection, kept.agent, here, kept.created_at, who)
+        if past:
+            begun = memory.new_session(connection, ask.agent, here, kept.created_at, f"{API}:{ask.key_id}")
             memory.append(connection, begun, f"{kept.id}.past", 0, past, kept.created_at)
+        returned.check_session(connection, ask.agent, here, told)
 
     return write
+
+
+async def _tools(target: Named, asked: ResponseRequest) -> list[dict[str, Any]]:
+    """The client's functions; raises RequestError for one that has the name of a tool of the agent's own."""
+    tools = chat_tools(asked)
+    own = await current.hub().own_tools(target.name) if tools else ()
+    for index, tool in enumerate(tools):
+        if (name := tool["function"]["name"]) in own:
+            param = f"tools[{index}].name"
+            problem = f"{param}: '{target.name}' has a tool '{name}' of its own; give yours another name"
+            raise RequestError(problem, param=param, code="invalid_value")
+    return tools
 
 
 async def _session(target: Named, asked: ResponseRequest) -> str | None:

@@ -23,6 +23,13 @@ async function streamed(model, prompt) {
   return [text, await result.finishReason, (await result.usage).outputTokens];
 }
 
+async function toolsOf(model) {
+  const result = streamText({ model, prompt: "How is it?", tools: { weather }, stopWhen: isStepCount(3) });
+  await result.consumeStream();
+  const steps = await result.steps;
+  return [await result.text, steps.flatMap((step) => step.toolResults.map((each) => each.output))];
+}
+
 await run({
   async text() {
     const first = await generateText({ model: compatible("assistant"), prompt: "count to 3" });
@@ -30,17 +37,7 @@ await run({
     return [first.text, first.finishReason, first.usage.outputTokens, again.text];
   },
   stream: () => streamed(compatible("assistant"), "count to 3"),
-  async tools() {
-    const result = streamText({
-      model: compatible("gpt"),
-      prompt: "How is it?",
-      tools: { weather },
-      stopWhen: isStepCount(3),
-    });
-    await result.consumeStream();
-    const steps = await result.steps;
-    return [await result.text, steps.flatMap((step) => step.toolResults.map((each) => each.output))];
-  },
+  tools: () => toolsOf(compatible("gpt")),
   async schema() {
     const model = compatible("gpt");
     return (await generateText({ model, prompt: "Where?", output: Output.object({ schema: City }) })).output;
@@ -71,4 +68,5 @@ await run({
   },
   openai: () => streamed(openai.chat("assistant"), "count to 3"),
   responses: () => streamed(openai("assistant"), "count to 3"),
+  agent: () => toolsOf(openai("writer")),
 });
