@@ -135,7 +135,7 @@ async def test_a_backup_brings_database_and_files_to_another_place(house: House,
 
 
 def test_keys_and_settings_are_not_in_it(house: House, tmp_path: Path) -> None:
-    for name in ("api-key.json", "secret.key", "files/draft", "files/ab/.draft", "backups/old.zip"):
+    for name in ("api-key.json", "secret-key", "files/draft", "files/ab/.draft", "backups/old.zip"):
         path = house.folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("secret")
