@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from bench import load, processes
-from bench.measure import Cost, Figure, cost, cpu, percentile, show
+from bench.measure import Cost, Figure, cost, cpu, percentile, rss, show
 from tests import postgres
 from tests.e2e.hub import HubProcess
 
@@ -29,6 +29,8 @@ CHUNKS, DELAY = 300, 0.01
 OPENED = ((200, 0.0), (1000, 4.0))
 """Streams that are open together, and within how many seconds they are opened."""
 OPEN_CHUNKS, OPEN_DELAY = 12, 0.5
+LOOK = 0.05
+"""Seconds between two looks at the memory of a process."""
 MS, US = 1e3, 1e6
 
 
@@ -147,16 +149,14 @@ async def chunks() -> list[Figure]:
 
 
 async def streams() -> list[Figure]:
-    """How long first tokens take when many streams are open, and whether any fails."""
+    """Many open streams: how long first tokens take, whether any fails, and what they take of memory."""
     options = ("--chunks", str(OPEN_CHUNKS), "--delay", str(OPEN_DELAY))
-    async with processes.upstream(*options) as upstream, processes.hub(config(upstream.url)) as hub:
-        passed, durable = chat(hub, "upstream", stream=True), chat(hub, "reader", stream=True)
-        await asyncio.gather(_open(passed, 20, 0), _open(durable, 20, 0))  # to warm up
+    async with processes.upstream(*options) as upstream:
         return [
             figure
-            for subject, name in ((passed, "passed on"), (durable, "durable turn"))
+            for model, name in (("upstream", "passed on"), ("reader", "durable turn"))
             for count, seconds in OPENED
-            for figure in await _open_figures(subject, name, count, seconds)
+            for figure in await _open_figures(upstream.url, model, name, count, seconds)
         ]
 
 
@@ -178,15 +178,32 @@ async def _open(subject: Subject, count: int, seconds: float) -> list[load.Strea
     return await asyncio.gather(*(one(wait) for wait in waits), return_exceptions=True)
 
 
-async def _open_figures(subject: Subject, name: str, count: int, seconds: float) -> list[Figure]:
-    results = await _open(subject, count, seconds)
-    firsts = [result.first for result in results if isinstance(result, load.Streamed)]
+async def _open_figures(upstream: str, model: str, name: str, count: int, seconds: float) -> list[Figure]:
+    """Those of a hub of their own: one that had other streams before keeps some of their memory."""
+    async with processes.hub(config(upstream)) as hub:
+        subject = chat(hub, model, stream=True)
+        await _open(subject, 20, 0)  # to warm up
+        before = rss(subject.pid)
+        opened = asyncio.create_task(_open(subject, count, seconds))
+        peak = await _peak(subject.pid, opened)
+    firsts = [result.first for result in opened.result() if isinstance(result, load.Streamed)]
     what = f"{name}: {count} streams opened {f'within {seconds:g} s' if seconds else 'at once'}"
     middle = f"p50 {percentile(firsts, 50) * MS:.0f} ms"
+    each = f"{before:.0f} MB before, {(peak - before) * 1024 / count:.0f} KB a stream"
     return [
         Figure(name=f"{what}: last first token", value=max(firsts) * MS, unit="ms", most=1000.0, ratio=middle),
         Figure(name=f"{what}: failed", value=count - len(firsts), unit="", most=0),
+        Figure(name=f"{what}: RSS at its peak", value=peak, unit="MB", ratio=each),
     ]
+
+
+async def _peak(pid: int, task: asyncio.Task[Any]) -> float:
+    """The most megabytes that a process has in memory until a task is done."""
+    most = rss(pid)
+    while not task.done():
+        await asyncio.wait((task,), timeout=LOOK)
+        most = max(most, rss(pid))
+    return most
 
 
 def _times(value: float, floor: float) -> str:
