@@ -6,6 +6,7 @@ Which of them a turn may see and change is decided by its `Place`, and by nothin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
@@ -63,7 +64,7 @@ def place_of(message: Message, agent: str, *, teaches: bool = False) -> Place:
 
 def visible(connection: Connection, place: Place) -> list[Fact]:
     """A unit: the facts that may be seen in a place, oldest first."""
-    rows = connection.execute(_VISIBLE, {"agent_": place.agent, "owners": place.owners})
+    rows = connection.execute(_VISIBLE, _among(place, place.owners))
     return [_fact(row) for row in rows]
 
 
@@ -72,7 +73,7 @@ def remember(connection: Connection, place: Place, scope: Scope, text: str, now:
     text = " ".join(text.split())
     _check(place, scope, text)
     owner = place.owner(scope)
-    there = connection.execute(_VISIBLE, {"agent_": place.agent, "owners": [owner]}).all()
+    there = connection.execute(_VISIBLE, _among(place, [owner])).all()
     if same := next((row for row in there if row.text == text), None):
         return _fact(same)
     if len(there) >= MOST:
@@ -100,7 +101,7 @@ def drop(connection: Connection, place: Place, fact: Fact) -> None:
     """A unit: delete a fact that is visible in a place; raises Forbidden for one that holds for everybody."""
     if fact.scope == "agent" and not place.teaches:
         raise Forbidden("That fact holds for everybody: it cannot be forgotten from here.")
-    connection.execute(_DROP, {"id_": fact.id, "agent_": place.agent, "owners": place.owners})
+    connection.execute(_DROP, {"id_": fact.id, **_among(place, place.owners)})
 
 
 def matching(seen: Sequence[Fact], query: str, most: int = 10) -> list[Fact]:
@@ -143,11 +144,17 @@ def _with_words(seen: Sequence[Fact]) -> list[tuple[Fact, list[str]]]:
     return [(fact, search.words(fact.text)) for fact in seen]
 
 
+def _among(place: Place, owners: Sequence[str]) -> dict[str, Any]:
+    """One to three owners for `_MINE`: a list of any length would be written into the statement anew for each turn."""
+    return {"agent_": place.agent, **dict(zip(_OWNERS, cycle(owners), strict=False))}
+
+
 def _fact(row: Any) -> Fact:
     return Fact(id=row.id, scope=row.owner.partition(":")[0], text=row.text, at=row.at)
 
 
 _ABOUT: dict[Scope, str] = {"person": "about this person", "chat": "about this chat", "agent": "for everybody"}
-_MINE = (facts.c.agent == bindparam("agent_"), facts.c.owner.in_(bindparam("owners", expanding=True)))
+_OWNERS = ("first", "second", "third")
+_MINE = (facts.c.agent == bindparam("agent_"), facts.c.owner.in_([bindparam(owner) for owner in _OWNERS]))
 _VISIBLE = select(facts).where(*_MINE).order_by(facts.c.id)
 _DROP = delete(facts).where(facts.c.id == bindparam("id_"), *_MINE)
