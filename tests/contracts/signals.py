@@ -234,3 +234,23 @@ class SignalsLaws:
             assert await listener.next(SHORT) is None
         with subject.here.listen("a"):
             subject.here.send("a", b"2")
+
+    async def test_law_5_each_wait_has_its_own_end(self, subject: Subject) -> None:
+        """Also where one that was longer, or shorter, was ended by a signal before."""
+        with subject.there.listen("a") as listener, subject.there.listen("b") as other:
+            await subject.settled()
+            for longest in (2 * PATIENCE, SHORT):
+                waiting = asyncio.create_task(listener.next(longest))
+                await asyncio.sleep(0)
+                subject.here.send("a", b"soon")
+                async with asyncio.timeout(PATIENCE):
+                    await waiting
+            await subject.settled()
+            await heard(listener)  # the shorter wait may have ended by itself
+            async with asyncio.timeout(PATIENCE):
+                assert await listener.next(SHORT) is None
+            waiting = asyncio.create_task(listener.next())
+            assert await other.next(2 * SHORT) is None
+            subject.here.send("a", b"late")
+            async with asyncio.timeout(PATIENCE):
+                assert await waiting == b"late"
