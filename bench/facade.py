@@ -1,6 +1,6 @@
 """The façade's budgets: what a turn, a passed-on request and a streamed chunk cost the hub's process.
 
-`python -m bench.facade [turns] [chunks] [streams] [postgres]`; all takes three minutes. The upstream is a local one,
+`python -m bench.facade [turns] [chunks] [streams] [postgres]`; all takes five minutes. The upstream is a local one,
 measured by itself in the same run, and the floor is Quart saying hello.
 """
 
