@@ -67,6 +67,7 @@ async def identify() -> Key:
     key = await hub.store.read(lambda connection: keys.identify(connection, secret, local, now))
     if key is None or not key.usable(now):
         raise Unauthorized(_why_not(hub, secret), code="invalid_api_key")
+    hub.used(key.id)
     return key
 
 

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from api.envelope import Amount, Id, Text, Word
-from hub.accounts import keys, money
+from hub.accounts import keyring, keys, money
+from hub.accounts.audit import Act
 from hub.accounts.keyring import Account
 from hub.accounts.keys import Role
 from hub.errors import RequestError
@@ -137,6 +138,34 @@ def shown(account: Account, secret: str | None = None) -> ApiKey:
         "last_used_at": None if account.last_used_at is None else int(account.last_used_at),
         "source": account.source,
     }
+
+
+def make(act: Act, name: str, values: dict[str, Any], owner_id: int | None = None) -> tuple[Account, str]:
+    """A unit: make a key with these columns, and return its secret too.
+
+    Raises RequestError, and Forbidden where who acts would give more than they have.
+    """
+    secret = keys.new_secret(keys.PREFIXES[owner_id is not None])
+    made = keys.create(act.connection, secret, name=name, now=act.now, owner_id=owner_id)
+    account = keyring.change(act.connection, made.id, values, act.now)
+    wanted = tuple(values["scopes"].split()) if "scopes" in values else made.scopes
+    keyring.guard(act.key, msgspec.structs.replace(account.key, scopes=wanted))
+    act.note(f"key:{made.id}", after=told(account))
+    return account, secret
+
+
+def rotate(act: Act, account: Account, grace: float) -> tuple[Account, str]:
+    """A unit: give a key another secret, and return that too; raises Conflict."""
+    key, secret = account.key, keys.new_secret(keys.prefix_of(account.key))
+    rotated = keyring.rotate(act.connection, key.id, secret, act.now, grace)
+    act.note(f"key:{key.id}", after={"grace": grace})
+    return rotated, secret
+
+
+def end(act: Act, account: Account) -> None:
+    """A unit: end a key for good, and those made with it; raises Conflict."""
+    keyring.delete(act.connection, account.key.id, act.now)
+    act.note(f"key:{account.key.id}", before=told(account))
 
 
 def told(account: Account) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from api.acts import change
 from api.auth import require
 from api.document import document
 from api.envelope import Paging
-from api.keys import ApiKey, Grace, Name, Rights, columns, shown, told
+from api.keys import ApiKey, Grace, Name, Rights, columns, end, make, rotate, shown
 from api.wire import answer, query, read
-from hub.accounts import keyring, keys
+from hub.accounts import keyring
 from hub.accounts.audit import Act
 from hub.accounts.keyring import GRACE_SECONDS, Account, Wanted
 from hub.accounts.keys import USER_SCOPES, Key
@@ -78,36 +78,19 @@ async def create() -> Response:
 
     Its secret is in this answer and nowhere else. A key that was made so makes none itself.
     """
-    new, owner, secret = await read(NewOwnKey), _owner(), keys.new_secret(keys.PREFIXES[1])
+    new, owner = await read(NewOwnKey), _owner()
     scopes = " ".join(scope for scope in USER_SCOPES if owner.may(scope))
     values = {"scopes": scopes, **columns(new)}
-
-    def unit(act: Act) -> Account:
-        made = keys.create(act.connection, secret, name=new.name, now=act.now, owner_id=owner.id)
-        account = keyring.change(act.connection, made.id, values, act.now)
-        act.note(f"key:{made.id}", after=told(account))
-        return account
-
-    for scope in values["scopes"].split():
-        if not owner.may(scope):
-            raise Forbidden(f"This key lacks the scope '{scope}' itself.", param="scopes", code="scope_not_allowed")
-    return answer(shown(await change("key.create", unit), secret))
+    return answer(shown(*await change("key.create", lambda act: make(act, new.name, values, owner.id))))
 
 
 @routes.post(f"/api/v1/user/api-keys/{ID}/rotate")
 @require("chat", "read", "deliver")
 @document({200: ApiKey}, body=Rotation)
-async def rotate(id: int) -> Response:
+async def renew(id: int) -> Response:
     """Give a key a new secret, which is in this answer and nowhere else; its id, the person, stays."""
-    grace, owner, secret = (await read(Rotation)).grace, _owner(), keys.new_secret(keys.PREFIXES[1])
-
-    def unit(act: Act) -> Account:
-        _own(act, id, owner)
-        account = keyring.rotate(act.connection, id, secret, act.now, grace)
-        act.note(f"key:{id}", after={"grace": grace})
-        return account
-
-    return answer(shown(await change("key.rotate", unit), secret))
+    grace, owner = (await read(Rotation)).grace, _owner()
+    return answer(shown(*await change("key.rotate", lambda act: rotate(act, _own(act, id, owner), grace))))
 
 
 @routes.delete(f"/api/v1/user/api-keys/{ID}")
@@ -116,13 +99,7 @@ async def rotate(id: int) -> Response:
 async def revoke(id: int) -> Response:
     """End a key for good."""
     owner = _owner()
-
-    def unit(act: Act) -> None:
-        before = _own(act, id, owner)
-        keyring.delete(act.connection, id, act.now)
-        act.note(f"key:{id}", before=told(before))
-
-    await change("key.delete", unit)
+    await change("key.delete", lambda act: end(act, _own(act, id, owner)))
     return answer({"id": id, "object": "api_key", "deleted": True})
 
 

@@ -240,6 +240,10 @@ async def _knows_all() -> None:
     pass
 
 
+def _unnoted(_key_id: int) -> None:
+    """Nobody asks when a key was used last."""
+
+
 async def _nobody_holds(_channel: str) -> bool:
     return False
 
@@ -282,6 +286,8 @@ class Hub:
     definitions: Definitions = field(default_factory=Nothing)
     own_tools: Callable[[str], Awaitable[Collection[str]]] = _no_tools
     """The names of the tools that the hub runs for an agent, those of servers that lend it some among them."""
+    used: Callable[[int], None] = _unnoted
+    """Notes that a key was used."""
     local_key: str | None = None
     """`api.local_key`: the name of the key that keyless local clients act as."""
     cors: Sequence[str] = ()

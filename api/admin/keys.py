@@ -10,10 +10,10 @@ from api.acts import change
 from api.auth import require
 from api.document import document
 from api.envelope import Amount, Done, Id, Listed, Paging, Text, done, page
-from api.keys import ApiKey, Grace, KeyFields, Name, WhichKey, columns, shown, told, which
+from api.keys import ApiKey, Grace, KeyFields, Name, WhichKey, columns, end, make, rotate, shown, told, which
 from api.repeats import once
 from api.wire import query, read
-from hub.accounts import keyring, keys, money
+from hub.accounts import keyring, money
 from hub.accounts.audit import Act
 from hub.accounts.keyring import Account, Wanted
 from hub.accounts.keys import Role
@@ -66,17 +66,9 @@ async def apply() -> Response:
 
     Its secret is in this answer and nowhere else.
     """
-    new, secret = await read(NewKey), keys.new_secret()
+    new = await read(NewKey)
     values = {"month_quota": 0, **columns(new), "balance": money.amount(new.balance, "balance")}
-
-    def unit(act: Act) -> Account:
-        made = keys.create(act.connection, secret, name=new.name, now=act.now)
-        account = keyring.change(act.connection, made.id, values, act.now)
-        keyring.guard(act.key, account.key)
-        act.note(f"key:{made.id}", after=told(account))
-        return account
-
-    return done(shown(await change("key.create", unit), secret))
+    return done(shown(*await change("key.create", lambda act: make(act, new.name, values))))
 
 
 @routes.post("/admin/api-key/update")
@@ -126,15 +118,7 @@ async def reset() -> Response:
     """Give a key a new secret, which is in this answer and nowhere else; its id, the person, stays."""
     said = await read(Reset)
     wanted = which(said)
-
-    def unit(act: Act) -> tuple[Account, str]:
-        before = _found(act, wanted)
-        secret = keys.new_secret(keys.prefix_of(before.key))
-        account = keyring.rotate(act.connection, before.key.id, secret, act.now, said.grace)
-        act.note(f"key:{before.key.id}", after={"grace": said.grace})
-        return account, secret
-
-    return done(shown(*await change("key.rotate", unit)))
+    return done(shown(*await change("key.rotate", lambda act: rotate(act, _found(act, wanted), said.grace))))
 
 
 @routes.post("/admin/api-key/delete")
@@ -143,13 +127,7 @@ async def reset() -> Response:
 async def delete() -> Response:
     """End a key, and those made with it, for good; its turns and payments stay in the records."""
     wanted = which(await read(WhichKey))
-
-    def unit(act: Act) -> None:
-        before = _found(act, wanted)
-        keyring.delete(act.connection, before.key.id, act.now)
-        act.note(f"key:{before.key.id}", before=told(before))
-
-    await change("key.delete", unit)
+    await change("key.delete", lambda act: end(act, _found(act, wanted)))
     return done()
 
 

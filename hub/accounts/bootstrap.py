@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -15,10 +16,11 @@ from hub.message import Value
 
 FILE = "api-key.json"
 SHORTEST = 16
-_PLACEHOLDER = re.compile(
-    r"(?:(?:br|sk)-)?[<\[{]?(?:change|your|example|sample|placeholder|insert|replace|enter|put|todo|password|secret|xxx|\.\.\.)",
-    re.IGNORECASE,
-)
+_BEGINS = r"(?:(?:br|sk)[-_])?[<\[{]?(?:change|your|example|sample|insert|replace|enter|put|todo|xxx|\.\.\.)"
+_HAS = r"placeholder|changeme|change[-_]me|your[-_]?api|api[-_]key|password|secret|example|qwerty|asdfgh"
+_REPEATS = r"(?:(?:br|sk)[-_])?(.{1,16}?)\1+"
+_PLACEHOLDER = re.compile(rf"{_BEGINS}|.*(?:{_HAS})|{_REPEATS}$", re.IGNORECASE)
+"""No key that is made at random: the words are too long, and a repetition too regular, to come about by chance."""
 
 
 class Bootstrap(Value, frozen=True, kw_only=True):
@@ -50,11 +52,17 @@ def bootstrap(data_dir: Path, given: str | None) -> Bootstrap:
 def _strong(secret: str, where: str) -> str:
     if not secret.isascii() or not secret.isprintable() or " " in secret:
         raise ConfigError([f"{where}: an API key is made of ASCII characters without spaces"])
-    if len(secret) < SHORTEST or len(set(secret)) < SHORTEST // 2 or _PLACEHOLDER.match(secret):
+    if len(secret) < SHORTEST or len(set(secret)) < SHORTEST // 2 or _PLACEHOLDER.match(secret) or _counts(secret):
         raise ConfigError(
             [f"{where}: this API key is weak or a placeholder; give none, or one of `openssl rand -hex 32`"]
         )
     return secret
+
+
+def _counts(secret: str) -> bool:
+    """Whether most of it counts up or down, as `0123456789` does."""
+    steps = [abs(ord(one) - ord(other)) for one, other in pairwise(secret)]
+    return sum(step == 1 for step in steps) > len(steps) / 2
 
 
 def _read(path: Path) -> str:

@@ -10,6 +10,7 @@ import channels
 from agents.documents import Documents
 from agents.models.tokens import estimate
 from hub import schedules
+from hub.accounts.lastuse import LastUse
 from hub.app.agents import Cast, Crew, Runners
 from hub.app.channels import doors, known, lines, rules
 from hub.app.models import Models
@@ -54,6 +55,7 @@ class Engine:
         self.uploads = Uploads(store, clock, config.data_dir / "uploads")
         self.documents = Documents()
         self.rooms = StoredRooms(store, signals, clock)
+        self.last_use = LastUse(store, clock)
         self.models = Models()
         self.posts = Posts(self.bus, known(config.channels))
         self.asks = Asks(self.bus, timeout=config.api.turn_timeout)
@@ -81,7 +83,7 @@ class Engine:
         )
         self._compaction: Worker | None = None
         self._holder: Worker | None = None
-        self._upkeep: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
         self._started = False
         self.cast = self._recast(config, ())
 
@@ -132,7 +134,9 @@ class Engine:
             endless = Timing(lease=self.timing.lease, extend=self.timing.extend, tries=None)
             self._holder = Worker(self.bus, RUN, self.supervisor, timing=endless)
             self._holder.start()
-        self._upkeep = asyncio.create_task(self.upkeep.run(), name="upkeep")
+        self._beside.append(asyncio.create_task(self.upkeep.run(), name="upkeep"))
+        if "api" in self.config.roles:
+            self._beside.append(asyncio.create_task(self.last_use.run(), name="last use of keys"))
 
     def stop_listening(self) -> None:
         """Take nothing in from the channels any more."""
@@ -146,9 +150,10 @@ class Engine:
         self.supervisor.close()
         if self._holder is not None:
             await self._holder.close(2 * GRACE)
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-            await asyncio.wait({self._upkeep})
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
+        await self.last_use.flush()
         await self.asks.close()
         await self.runners.close()
         await self.models.close()

@@ -68,6 +68,7 @@ def facade(live: Live, namespace: UUID) -> Hub:
         channels=lambda: tuple(engine.supervisor.health),
         restart=engine.supervisor.restart,
         own_tools=engine.runners.tools,
+        used=engine.last_use.note,
         local_key=engine.config.api.local_key,
         cors=engine.config.api.cors,
     )

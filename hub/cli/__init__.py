@@ -295,3 +295,85 @@ def restart(call: Call, name: str) -> None:
     from hub.cli.channels import restart
 
     restart(call, name)
+
+
+@main.group()
+def keys() -> None:
+    """API keys: who may ask what."""
+
+
+@keys.command()
+@click.argument("name")
+@click.option(
+    "--role", type=click.Choice(["user", "admin"]), default="user", show_default=True, help="An admin may all."
+)
+@click.option(
+    "--scope", "scopes", multiple=True, metavar="SCOPE", help="chat, read, deliver, deliver=PATTERN or admin."
+)
+@click.option("--quota", metavar="AMOUNT", help="What it may spend each month; without it as much as it likes.")
+@click.option("--group", type=int, metavar="ID", help="The group it belongs to.")
+@click.option("--agent", "agents", multiple=True, metavar="NAME", help="The only agents it may use.")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="The only models it may use.")
+@click.option("--expires", metavar="TIME", help="How long it lasts, such as 30d or 12h.")
+@click.option("--email", metavar="ADDRESS", help="Whose it is.")
+@takes_json
+@click.pass_obj
+def create(call: Call, name: str, **options: Any) -> None:
+    """Make a key called NAME and print its secret, this once."""
+    from hub.cli.keys import create
+
+    create(call, name, **options)
+
+
+@keys.command("list")
+@takes_json
+@click.pass_obj
+def keys_list(call: Call) -> None:
+    """Show every key, what it may and what it spent this month."""
+    from hub.cli.keys import show
+
+    show(call)
+
+
+@keys.command()
+@click.argument("key")
+@click.option("--grace", default="24h", show_default=True, metavar="TIME", help="How long the secret before is good.")
+@takes_json
+@click.pass_obj
+def rotate(call: Call, key: str, grace: str) -> None:
+    """Give KEY (an id or a name) another secret and print it, this once."""
+    from hub.cli.keys import renew
+
+    renew(call, key, grace)
+
+
+@keys.command("revoke")
+@click.argument("key")
+@takes_json
+@click.pass_obj
+def keys_revoke(call: Call, key: str) -> None:
+    """End KEY (an id or a name) and those made with it, for good."""
+    from hub.cli.keys import revoke
+
+    revoke(call, key)
+
+
+@main.command()
+@click.option(
+    "--by",
+    type=click.Choice(["day", "agent", "model", "key"]),
+    default="day",
+    show_default=True,
+    help="What is told apart.",
+)
+@click.option(
+    "--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="The last so many, today too."
+)
+@click.option("--key", type=int, metavar="ID", help="Only what this key asked.")
+@takes_json
+@click.pass_obj
+def usage(call: Call, by: Any, days: int, key: int | None) -> None:
+    """Show turns, tokens and fees, with bars."""
+    from hub.cli.usage import run
+
+    run(call, by, days, key)

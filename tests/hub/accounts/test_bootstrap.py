@@ -6,10 +6,12 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
 from hub.accounts.bootstrap import bootstrap
+from hub.accounts.keys import new_secret
 from hub.errors import ConfigError
 
 
@@ -69,12 +71,26 @@ def test_L3_the_environments_key_is_used_and_not_written(tmp_path: Path) -> None
         "schlüssel-0123456789abc",
         "with a space 0123456789",
         "PLACEHOLDER-0123456789",
+        "1234567890123456",
+        "zyxwvutsrqponmlkji",
+        "sk-aB3dEf7hsk-aB3dEf7h",
+        "abcd1234abcd1234",
+        "our-changeme-7391-kq",
+        "prod_password_8241",
+        "qwertyuiop7391kq",
+        "your-api-key",
+        "sk-xxx",
     ],
 )
 def test_L3_a_weak_key_is_refused(tmp_path: Path, weak: str) -> None:
     with pytest.raises(ConfigError, match="BOTHUB_API_KEY") as raised:
         bootstrap(tmp_path, weak)
     assert weak not in str(raised.value)
+
+
+def test_L3_no_key_made_at_random_is_weak(tmp_path: Path) -> None:
+    for secret in (*(new_secret() for _ in range(2000)), *(token_hex(32) for _ in range(2000))):
+        assert bootstrap(tmp_path, secret).secret == secret
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"apiKey": 7}', '{"apiKey": "short"}'])
