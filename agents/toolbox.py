@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from agents.tools import Source, Tool, failure
+from hub import tracing
 from hub.agent import Step, Turn
 from hub.errors import HubError, LeaseLost, StoreUnavailable
 from hub.model import Completion, ToolCall
@@ -96,7 +97,11 @@ class Toolbox:
         """What a tool returned, and how many seconds it took."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        return await self._call(turn, tools, key, call, deadline), round(loop.time() - began, 4)
+        name = call.name if call.name in tools else "unknown"
+        told = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name, "gen_ai.tool.call.id": call.id}
+        with tracing.span(f"execute_tool {name}", told):
+            result = await self._call(turn, tools, key, call, deadline)
+        return result, round(loop.time() - began, 4)
 
     async def _call(self, turn: Turn, tools: Mapping[str, Tool], key: str, call: ToolCall, deadline: float) -> str:
         """What a tool returned, or why it did not: whatever goes wrong is the model's to read."""

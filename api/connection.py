@@ -20,6 +20,8 @@ from hub import tracing
 _REQUESTS = "bothub.requests"
 LAST_WORDS_SECONDS = 0.5
 """How long a client may take to be told that the hub stops."""
+QUIET = ("/health", "/ready", "/metrics")
+"""What is asked all the time and never traced."""
 REST_SECONDS = 10.0
 """How long a client may go on sending the body of a request that is refused, before it is told so."""
 
@@ -38,6 +40,7 @@ class Connection(ASGIHTTPConnection):
 
     _begun: Response | None = None
     """The response whose headers are on their way."""
+    _span: tracing.Span | None = None
     _id: str
     """What the request is called."""
     _whole: asyncio.Event
@@ -67,6 +70,15 @@ class Connection(ASGIHTTPConnection):
     async def handle_request(self, request: Request, send: ASGISendCallable) -> None:
         """Send the response; nothing may wait between the view's return and the body's `__aenter__`."""
         tracing.name_request(self._id)
+        if not tracing.is_on() or request.path in QUIET:
+            await self._answer(request, send)
+            return
+        told, asked = {"http.request.method": request.method}, tracing.asked_by(request.headers.get("traceparent"))
+        with tracing.span(request.method, told, kind="server", parent=asked) as span:
+            self._span = span
+            await self._answer(request, send)
+
+    async def _answer(self, request: Request, send: ASGISendCallable) -> None:
         try:
             response = await self.app.handle_request(request)
         except BadHost:  # before there is a context in which errors are answered
@@ -101,6 +113,8 @@ class Connection(ASGIHTTPConnection):
 
     async def _start(self, request: Request, response: Response, send: ASGISendCallable) -> None:
         response.headers[request_id.HEADER] = self._id
+        if self._span is not None:
+            _tell(self._span, request, response)
         cors.mark(self.app, request, response)
         headers = encode_headers(response.headers)
         await send(
@@ -120,3 +134,10 @@ class Connection(ASGIHTTPConnection):
                 else:
                     return
                 await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+def _tell(span: tracing.Span, request: Request, response: Response) -> None:
+    """Name the span of a request by its route; its path may have ids in it."""
+    route = "" if request.url_rule is None else f" {request.url_rule.rule}"
+    span.rename(f"{request.method}{route}")
+    span.set({"http.response.status_code": response.status_code, **({"http.route": route.strip()} if route else {})})

@@ -163,6 +163,10 @@ class Asks:
 
     async def _publish(self, ask: Ask) -> bool:
         """Store the message and its turn; False when they are there already."""
+        with tracing.span("accept api", {"bothub.message.id": ask.id, "gen_ai.agent.name": ask.agent}):
+            return await self._store(ask)
+
+    async def _store(self, ask: Ask) -> bool:
         now = self._bus.clock()
         address = Address(API, str(ask.key_id), ask.session_id)
         message = Message(

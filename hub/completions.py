@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -124,7 +124,8 @@ class Completions:
         """Record what is done in the block; `cut_off` guesses the usage of what ends before its usage came."""
         said = _Said(created_at=self._clock(), model=target.model_name)
         try:
-            yield said
+            with _invoking(target, work):
+                yield said
             said.status = "completed"
         except TurnTimeout:
             raise
@@ -180,6 +181,14 @@ class Completions:
             if not limit.expired():
                 raise
             raise TurnTimeout(f"No answer within {self._timeout:g} s; the turn was cancelled.") from error
+
+
+def _invoking(target: Target, work: Work) -> AbstractContextManager[object]:
+    """A span for the turn of an agent; a model that is called without one has its own."""
+    if target.agent is None:
+        return nullcontext()
+    told = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": target.agent, "bothub.turn.id": work.id}
+    return tracing.span(f"invoke_agent {target.agent}", told)
 
 
 def _stage(step: Step) -> Stage:

@@ -34,7 +34,7 @@ from hub.preview import Previews, pieces
 from hub.retry import delay
 from hub.signals import POLL
 from hub.store import Connection
-from hub.worker import Defer, Done, Outcome, Retry, Why, Work
+from hub.worker import Defer, Done, Outcome, Retry, Why, Work, named, take_up
 
 log = structlog.get_logger()
 REFUSED_WAIT = 60.0
@@ -56,7 +56,14 @@ class Dispatcher:
     async def handle(self, work: Work) -> Outcome:
         """Send what is not sent yet of the lease's delivery."""
         delivery = _DELIVERY.decode(work.lease.head.body)
-        tracing.resume(delivery)
+        take_up(work.lease, delivery)
+        told = {"bothub.delivery.id": delivery.id, "bothub.address": str(delivery.address)}
+        with tracing.span(f"deliver {delivery.address.channel}", told, kind="producer") as span:
+            outcome = await self._handled(work, delivery)
+            span.set({"bothub.outcome": named(outcome)})
+        return outcome
+
+    async def _handled(self, work: Work, delivery: Delivery) -> Outcome:
         edits = dict[int, int]() if self._previews is None else await self._previews.close(delivery.id)
         done, gone = await self._bus.store.read(lambda connection: _state(connection, delivery))
         if not any(receipt.final for receipt in done.values()) and (reason := self._obsolete(delivery, work, gone)):
@@ -138,7 +145,9 @@ class Dispatcher:
                 return wait
             await asyncio.sleep(self._pacing.take(delivery.address))
             sending, began_at = await self._sending(delivery, index, part, len(parts)), self._bus.clock()
-            platform_id = await self._bring(sending, receipt)
+            with tracing.span(f"part {index + 1}", {"bothub.part": index + 1}, kind="client") as span:
+                platform_id = await self._bring(sending, receipt)
+                span.set({"bothub.platform_id": platform_id, "bothub.edits": edits.get(index, 0)})
             is_edited = receipt is not None and receipt.platform_id == platform_id
             await self._keep(
                 lease,

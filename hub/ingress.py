@@ -95,6 +95,11 @@ class Ingress:
         When too much waits the chat gets a notice; with `tell_full` the caller gets InboxFull instead. Raises NotFound
         where the channel is not enabled.
         """
+        told = {"bothub.message.id": message.id, "bothub.address": str(message.address)}
+        with tracing.span(f"accept {message.address.channel}", told, kind="consumer"):
+            await self._accept(message, tell_full=tell_full)
+
+    async def _accept(self, message: Message, *, tell_full: bool) -> None:
         rules = self._rules.get(message.address.channel)
         if rules is None:
             raise NotFound(f"The channel '{message.address.channel}' is not enabled.", code="unknown_channel")

@@ -7,6 +7,8 @@ import sys
 
 import structlog
 
+from hub import tracing
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -18,7 +20,8 @@ def configure(level: str, *, terminal: bool) -> None:
         else structlog.processors.JSONRenderer()
     )
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal)
-    shared = [structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, stamp]
+    context = [structlog.contextvars.merge_contextvars, tracing.stamp]
+    shared = [*context, structlog.stdlib.add_log_level, stamp]
     exceptions = [] if terminal else [structlog.processors.dict_tracebacks]
     structlog.configure(
         processors=[*shared, *exceptions, renderer],

@@ -7,8 +7,9 @@ are made by the tracer that is installed; without one nothing is done and nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import re
+from collections.abc import Generator, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeVar
@@ -20,7 +21,7 @@ from hub.message import Delivery, Message
 
 Carried = TypeVar("Carried", Message, Delivery)
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
-Attributes = Mapping[str, str | int | float | bool]
+Attributes = Mapping[str, str | int | float | bool | Sequence[str]]
 
 
 class Span(Protocol):
@@ -52,6 +53,7 @@ class Tracer(Protocol):
         ...
 
 
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _tracer: list[Tracer] = []
 """The one that is installed, if any."""
 _request: ContextVar[str | None] = ContextVar("bothub_request_id", default=None)
@@ -105,11 +107,32 @@ def resume(value: Message | Delivery) -> None:
         _here.set(value.trace)
 
 
-def stamp(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def stamp(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Have a line of the log tell the trace that it belongs to; a processor of structlog."""
     if (here := _here.get()) is not None:
         event.setdefault("trace_id", trace_id(here))
     return event
+
+
+def asked_by(header: str | None) -> str | None:
+    """The traceparent that a request came with; None for none, and for one that nobody can read."""
+    return header if header is not None and _TRACEPARENT.fullmatch(header) else None
+
+
+def begin(name: str, attributes: Attributes, *, kind: Kind = "internal") -> Span:
+    """A span that its maker ends, for what is done in pieces: it is not the one under way (`under` makes it that)."""
+    return _tracer[0].begin(name, kind, _here.get(), attributes, None) if _tracer else _OFF
+
+
+@contextmanager
+def under(made: Span) -> Generator[None]:
+    """Have a span be the one under way while a block runs."""
+    before = _here.get()
+    _here.set(made.traceparent or before)
+    try:
+        yield
+    finally:
+        _here.set(before)
 
 
 def span(

@@ -25,7 +25,7 @@ from hub.posts import publish
 from hub.signals import LARGEST
 from hub.store import Connection
 from hub.turn import Persona, RunningTurn, topic_of
-from hub.worker import Defer, Done, Outcome, Retry, Why, Work
+from hub.worker import Defer, Done, Outcome, Retry, Why, Work, named, take_up
 
 log = structlog.get_logger()
 TYPING_EVERY = 4.0
@@ -42,6 +42,18 @@ class TurnHandler:
     async def handle(self, work: Work) -> Outcome:
         """Run the turn of the lease's message to its end."""
         turn = await self._begun(work)
+        told = {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": self.persona.name,
+            "bothub.turn.id": turn.id,
+            "bothub.address": str(turn.address),
+        }
+        with tracing.span(f"invoke_agent {self.persona.name}", told) as span:
+            outcome = await self._handled(turn, work)
+            span.set({"bothub.outcome": named(outcome)})
+        return outcome
+
+    async def _handled(self, turn: RunningTurn, work: Work) -> Outcome:
         if work.stopped.is_set():
             return self._cancelled(turn)
         if (until := await turn.collect()) is not None:
@@ -60,7 +72,7 @@ class TurnHandler:
     async def _begun(self, work: Work) -> RunningTurn:
         """The turn as far as it came, by which what is logged from here on goes."""
         turn = RunningTurn(self.persona, work)
-        tracing.resume(turn.message)
+        take_up(work.lease, turn.message)
         await turn.begin()
         return turn
 

@@ -15,8 +15,10 @@ from typing import Protocol
 import structlog
 
 from hub import bus as buses
+from hub import tracing
 from hub.bus import Bus, Lease, Publish, Release, Settle
 from hub.errors import HubError, LeaseLost, StoreUnavailable
+from hub.message import Delivery, Message
 from hub.retry import delay
 from hub.signals import POLL
 from hub.store import Connection
@@ -316,6 +318,18 @@ class Worker:
         for task in running:
             if not task.cancelling():
                 task.cancel()
+
+
+def named(outcome: Outcome) -> str:
+    """An outcome in a word."""
+    return outcome.outcome if isinstance(outcome, Done) else type(outcome).__name__.lower()
+
+
+def take_up(lease: Lease, value: Message | Delivery) -> None:
+    """Go on with what the head of a lease was made for, and tell how long it had waited."""
+    tracing.resume(value)
+    told = {"bothub.message.id": lease.head.id, "bothub.try": lease.tries}
+    tracing.past(f"queue {lease.inbox}", lease.head.at, lease.claimed_at, told, kind="consumer")
 
 
 def _in_words(error: Exception) -> str:

@@ -30,6 +30,7 @@ from agents.models.events import Reader, embeddings, refusal, transcript, whole
 from agents.models.patience import Patience
 from agents.models.tokens import most
 from agents.models.upstream import Timeouts, Upstream
+from hub import tracing
 from hub.errors import ModelError, ModelUnavailable
 from hub.model import Chunk, Completion, Embeddable, Embeddings, Recording, Transcript
 
@@ -155,6 +156,8 @@ class OpenAI(Upstream):
 
     async def _post(self, path: str, **what: Any) -> ClientResponse:
         """A good answer, of which only the head was read; raises what `refusal` makes of another."""
+        if (here := tracing.traceparent()) is not None:
+            what["headers"] = {**what.get("headers", {}), "traceparent": here}
         response = await self._session.post(self._base_url + path, **what)
         if response.ok:
             return response

@@ -38,6 +38,7 @@ from agents.models.patience import Patience
 from agents.models.tokens import estimate
 from agents.models.translate import THINKING, Thoughts, arguments, history, settings, tools
 from agents.models.upstream import Upstream
+from hub import tracing
 from hub.errors import ModelError, ModelRefused, ModelUnavailable
 from hub.model import Chunk, Completion, ToolCall, Usage
 
@@ -99,6 +100,8 @@ class Provided(Upstream):
         functions = tools(request)
         params = {name: value for name, value in request.params.items() if not (lost and name in THINKING)}
         asked = settings(params, self._max_output, self._budget, tools=bool(request.tools))
+        if (here := tracing.traceparent()) is not None:
+            asked["extra_headers"] = {"traceparent": here}
         return self._asked.prepare_messages(messages, functions), asked, functions
 
     async def _whole(self, request: Completion, wanted: _Wanted) -> Chunk:

@@ -73,6 +73,10 @@ class Started:
 async def serve(config: Config, given: str | None, stop: asyncio.Event, started: Callable[[Started], None]) -> None:
     """Run the hub until `stop` is set; what runs then has a moment to end, the rest waits for the next start."""
     async with AsyncExitStack() as stack:
+        if config.otel.endpoint:
+            from hub import otel
+
+            stack.push_async_callback(otel.start(config.otel.endpoint).close)
         listener = listen(config.api.host, config.api.port) if "api" in config.roles else None
         if listener is not None:
             stack.enter_context(closing(listener))

@@ -8,6 +8,8 @@ from typing import Any
 
 from agents.models.config import ModelSettings
 from agents.models.late import Late
+from agents.models.traced import traced
+from hub import tracing
 from hub.model import Loads, Model
 
 
@@ -25,7 +27,8 @@ class Models:
             self._replaced.append(self.live.pop(name))
             del self._made[name]
         for name in [name for name in wanted if name not in self._made]:
-            self.live[name] = make_model(wanted[name])
+            made = make_model(wanted[name])
+            self.live[name] = traced(made, name, wanted[name]) if tracing.is_on() else made
             self._made[name] = wanted[name]
         in_order = {name: self.live[name] for name in wanted}
         self.live.clear()

@@ -17,7 +17,15 @@ from hub.config.entries import SECTIONS, Entries
 from hub.config.environment import Overrides, References, with_dotenv
 from hub.config.problems import Origins, Problem, check
 from hub.config.routes import with_agents
-from hub.config.settings import ApiSettings, BusSettings, Config, Role, SignalsSettings, StoreSettings
+from hub.config.settings import (
+    ApiSettings,
+    BusSettings,
+    Config,
+    OtelSettings,
+    Role,
+    SignalsSettings,
+    StoreSettings,
+)
 from hub.config.tree import merge
 from hub.errors import ConfigError
 
@@ -28,6 +36,7 @@ __all__ = [
     "ChannelSettings",
     "Config",
     "ModelSettings",
+    "OtelSettings",
     "Role",
     "SignalsSettings",
     "StoreSettings",

@@ -113,5 +113,15 @@ def check_whole(config: Config) -> Iterator[Problem]:
         yield Problem(("bus", "extend"), "must be shorter than bus.lease, or every lease runs out")
     if config.signals_url != "local" and importlib.util.find_spec("nats") is None:
         yield Problem(("signals", "url"), 'needs a package that is not installed: pip install "bothub[nats]"')
+    if config.otel.endpoint and not _has_otel():
+        yield Problem(("otel", "endpoint"), 'needs a package that is not installed: pip install "bothub[otel]"')
     if config.api.local_key and not config.api.is_loopback:
         yield Problem(("api", "local_key"), "lets everyone in without a key, so api.host must be 127.0.0.1 or ::1")
+
+
+def _has_otel() -> bool:
+    """Whether the extra is there; its namespace alone comes with other packages."""
+    try:
+        return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        return False

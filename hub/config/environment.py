@@ -20,6 +20,8 @@ from hub.errors import ConfigError
 
 PREFIX = "BOTHUB_"
 DELIMITER = "__"
+STANDARD: dict[str, Key] = {"OTEL_EXPORTER_OTLP_ENDPOINT": ("otel", "endpoint")}
+"""Variables that others have named, and the keys they set."""
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -60,6 +62,15 @@ class Overrides(EnvSettingsSource):
                 found[PREFIX.lower() + DELIMITER.join(key)] = value
             else:
                 self._doubt(name, key)
+        return self._standard() | found
+
+    def _standard(self) -> dict[str, str | None]:
+        """What a variable sets that is not ours; one of ours for the same key beats it."""
+        found: dict[str, str | None] = {}
+        for name, key in STANDARD.items():
+            if (value := self._environ.get(name)) and key[0] in self._known and key not in self.variables:
+                self.variables[key] = name
+                found[PREFIX.lower() + DELIMITER.join(key)] = value
         return found
 
     def _doubt(self, name: str, key: Key) -> None:

@@ -84,6 +84,20 @@ class BusSettings(Closed):
     inbox_limit: int = Field(default=10000, ge=1)
 
 
+class OtelSettings(Closed):
+    """OpenTelemetry; everything else is said by the variables that its SDK knows."""
+
+    endpoint: str | None = None
+    """Where OTLP over HTTP is taken: spans go to `<endpoint>/v1/traces`."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("must be the URL of a collector, such as http://127.0.0.1:4318")
+        return url
+
+
 class Config(BaseSettings):
     """A configuration that was checked; `hub.config.load` makes it.
 
@@ -100,6 +114,7 @@ class Config(BaseSettings):
     roles: Annotated[tuple[Role, ...], BeforeValidator(_by_commas), Field(min_length=1)] = ("channels", "api", "agents")
     api: ApiSettings = ApiSettings()
     bus: BusSettings = BusSettings()
+    otel: OtelSettings = OtelSettings()
     models: dict[str, ModelSettings] = {}
     agents: dict[str, AgentSettings] = {}
     channels: dict[str, ChannelSettings] = {}

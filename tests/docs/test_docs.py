@@ -28,7 +28,7 @@ from agents.models.config import ModelSettings
 from channels import KINDS
 from channels import load as load_kind
 from hub.cli import notyet
-from hub.config import ApiSettings, BusSettings, load
+from hub.config import ApiSettings, BusSettings, OtelSettings, load
 from tests.clients.nodejs import NODE
 from tests.e2e.hub import HubProcess
 
@@ -166,6 +166,7 @@ def test_every_setting_is_described() -> None:
     kinds: list[Any] = [load_kind(kind.config) for kind in KINDS.values()]
     assert keys(described["api"]) >= ApiSettings.model_fields.keys()
     assert keys(described["bus"]) >= BusSettings.model_fields.keys()
+    assert keys(described["otel"]) >= OtelSettings.model_fields.keys()
     assert keys(described["models"]) >= ModelSettings.model_fields.keys()
     assert keys(described["agents"]) >= AgentSettings.model_fields.keys()
     for kind in kinds:

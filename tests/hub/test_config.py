@@ -249,3 +249,14 @@ channels: {t: {kind: telegram, token: "${TOKEN}", webhook_secret: "${HOOK}"}}
     assert "s3cret" not in repr(read)
     assert "s3cret" not in str(read.model_dump())
     assert "s3cret-nats" in read.signals_url
+
+
+def test_the_variable_of_opentelemetry_says_where_spans_go_and_ours_beats_it(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("otel: {endpoint: http://file}")
+    standard, ours = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://standard"}, {"BOTHUB_OTEL__ENDPOINT": "http://ours"}
+    assert load(path, {}).otel.endpoint == "http://file"
+    assert load(path, standard).otel.endpoint == "http://standard"
+    assert load(path, standard | ours).otel.endpoint == "http://ours"
+    path.write_text("")
+    assert load(path, {}).otel.endpoint is None

@@ -347,18 +347,27 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, make: str, why: str
     [
         (AGENT + "channels: {t: {kind: telegram, token: '1:a'}}", "3: channels.t.kind", "telegram"),
         ("signals: {url: nats://h}", "1: signals.url", "nats"),
+        ("otel: {endpoint: http://h}", "1: otel.endpoint", "otel"),
     ],
 )
 def test_a_missing_package_names_what_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, key: str, extra: str
 ) -> None:
     def nothing(name: str) -> None:
-        assert name in ("aiogram", "nats")
+        assert name in ("aiogram", "nats", "opentelemetry.exporter.otlp.proto.http")
 
     monkeypatch.setattr(importlib.util, "find_spec", nothing)
     assert problems(tmp_path, text) == [
         f'config.yaml:{key}: needs a package that is not installed: pip install "bothub[{extra}]"'
     ]
+
+
+def test_a_variable_that_others_named_is_told_where_it_is_wrong(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, "", OTEL_EXPORTER_OTLP_ENDPOINT="collector:4318")
+    assert problem == (
+        "environment variable OTEL_EXPORTER_OTLP_ENDPOINT: otel.endpoint: "
+        "must be the URL of a collector, such as http://127.0.0.1:4318"
+    )
 
 
 def test_secrets_are_in_no_error(tmp_path: Path) -> None:
