@@ -53,6 +53,7 @@ ROUTES = (
     "api.admin.keys",
     "api.admin.payments",
     "api.admin.audit",
+    "api.admin.trace",
     "api.webhooks",
     "api.ops",
     "api.reference",

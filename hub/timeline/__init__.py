@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -12,86 +12,20 @@ from sqlalchemy import Connection, select
 from hub import memory, tracing
 from hub.accounts import turns
 from hub.accounts.turns import TurnRecord
-from hub.deliveries import PartReceipt, receipt
 from hub.errors import NotFound, RequestError
 from hub.memory import Said, Stepped
-from hub.message import API, Delivery, Message, Value, agent_inbox, next_try, reply_id
+from hub.message import API, Message, agent_inbox, next_try
 from hub.model import Pace, Usage
 from hub.store.tables import entries, lanes, messages, receipts
 from hub.store.tables import turns as turn_rows
+from hub.timeline.deliveries import AGAIN, carriers, delivery_of, posts_of, receipts_of, sent_of
+from hub.timeline.events import Event, Sent, Timeline, Tokens, between
 
+__all__ = ["Event", "Sent", "Timeline", "Tokens", "find"]
 CANDIDATES = 10
 """How many are named where an id may mean several."""
-MOST_CALLS = 16
-"""So many posts of a step that did not end are looked for."""
 MOST_JOINED = 100
-_AGAIN = re.compile(r"#\d+$")
 _OF_TURN = re.compile(r"(.+)\.(?:reply|\d+\.\d+)")
-
-What = Literal[
-    "said", "accepted", "joined", "claimed", "model", "tool", "ended", "posted", "sending", "part", "settled"
-]
-
-
-class Event(Value, frozen=True, kw_only=True):
-    """One thing that happened; `at` is when it began (Unix seconds), `seconds` how long it took.
-
-    Of `claimed` and `sending` the seconds are those it had waited, of `ended` those of the whole.
-    """
-
-    at: float
-    what: What
-    seconds: float | None = None
-    name: str | None = None
-    """The inbox, model, tool, message or address."""
-    step: int | None = None
-    first: float | None = None
-    """Seconds until the model's first word."""
-    usage: Usage | None = None
-    delivery: str | None = None
-    part: int | None = None
-    platform_id: str | None = None
-    edits: int | None = None
-    tries: int | None = None
-    outcome: str | None = None
-    reason: str | None = None
-    error: str | None = None
-
-
-class Sent(Value, frozen=True, kw_only=True, omit_defaults=False):
-    """One of its deliveries; what was settled two days ago is only known by the receipts of its parts."""
-
-    id: str
-    address: str | None = None
-    outcome: str | None = None
-    reason: str | None = None
-    attempts: int | None = None
-    error: str | None = None
-    parts: int = 0
-
-
-class Timeline(Value, frozen=True, kw_only=True, omit_defaults=False):
-    """A turn or, where there is none, a delivery; `events` are in the order in which they began."""
-
-    id: str
-    kind: Literal["turn", "delivery"]
-    status: str
-    """`queued`, `running` or how it ended: of a turn `completed`, `cancelled`, `failed`; else the outcome."""
-    outcome: str | None = None
-    reason: str | None = None
-    error: str | None = None
-    address: str | None = None
-    agent: str | None = None
-    model: str | None = None
-    session: int | None = None
-    session_id: str | None = None
-    key_id: int | None = None
-    request_id: str | None = None
-    trace_id: str | None = None
-    usage: Usage | None = None
-    retried_as: str | None = None
-    deliveries: tuple[Sent, ...] = ()
-    events: tuple[Event, ...] = ()
 
 
 def find(connection: Connection, given: str) -> Timeline:
@@ -123,7 +57,7 @@ def _by_id(connection: Connection, id: str) -> Iterator[str]:
         row = _message(connection, id)
         reason = "" if row is None else row.reason or ""
         yield reason.removeprefix("merged:") if reason.startswith("merged:") else id
-    elif _deliveries(connection, [id]) or _receipts(connection, [_AGAIN.sub("", id)]):
+    elif carriers(connection, [id]) or receipts_of(connection, [AGAIN.sub("", id)]):
         yield _owner(connection, id)
 
 
@@ -140,7 +74,7 @@ def _by_platform(connection: Connection, id: str) -> Iterator[str]:
 
 def _owner(connection: Connection, delivery: str) -> str:
     """The turn that posted something, or else the delivery itself."""
-    id = _AGAIN.sub("", delivery)  # noqa: A001
+    id = AGAIN.sub("", delivery)  # noqa: A001
     stem = _OF_TURN.fullmatch(id)
     return stem[1] if stem is not None and _is_turn(connection, stem[1]) else id
 
@@ -180,7 +114,7 @@ def _turn(connection: Connection, id: str) -> Timeline:
         *(_stages(record) if record is not None and row is None and not journal else ()),
         *_ended(record, row),
     ]
-    sent = _sent(connection, _posts(id, calls), events)
+    sent = sent_of(connection, posts_of(id, calls), events)
     from_row = record or TurnRecord(id=id, address=str(said.address) if said else "", status="queued", created_at=0.0)
     return Timeline(
         id=id,
@@ -197,7 +131,7 @@ def _turn(connection: Connection, id: str) -> Timeline:
         key_id=from_row.key_id,
         request_id=from_row.request_id or (said and said.request_id),
         trace_id=from_row.trace_id or (said and tracing.trace_id(said.trace)),
-        usage=from_row.usage if record is not None and record.over else None,
+        usage=Tokens.of(from_row.usage) if record is not None and record.over else None,
         retried_as=next_try(id) if row is not None and row.reason == "retried" else None,
         deliveries=sent,
         events=_in_order(events),
@@ -233,10 +167,10 @@ def _begun(record: TurnRecord | None, row: Any, said: Message | None) -> Iterato
     if accepted is None:
         return
     if record is not None and record.tries and record.started_at:
-        waited = _between(accepted, record.started_at)
+        waited = between(accepted, record.started_at)
         yield Event(at=record.started_at, what="claimed", seconds=waited, tries=record.tries)
     elif row is not None and row.claimed_at:
-        waited = _between(accepted, row.claimed_at)
+        waited = between(accepted, row.claimed_at)
         yield Event(at=row.claimed_at, what="claimed", seconds=waited, tries=row.attempts)
 
 
@@ -264,7 +198,9 @@ def _step(number: int, at: float, entry: Stepped | Said) -> Iterator[Event]:
 
 def _asked(number: int, pace: Pace, model: str, usage: Usage, *, timed: bool = True) -> Event:
     seconds = pace.seconds if timed else None
-    return Event(at=pace.at, what="model", seconds=seconds, first=pace.first, name=model, usage=usage, step=number)
+    return Event(
+        at=pace.at, what="model", seconds=seconds, first=pace.first, name=model, usage=Tokens.of(usage), step=number
+    )
 
 
 def _used(number: int, at: float, pace: Pace | None, names: Sequence[str], took: Sequence[float]) -> Iterator[Event]:
@@ -286,8 +222,8 @@ def _stages(record: TurnRecord) -> Iterator[Event]:
     first = record.first_token_at
     pace = Pace(
         at=began,
-        first=_between(began, first) if first is not None and first >= began else None,
-        seconds=_between(began, record.finished_at or began),
+        first=between(began, first) if first is not None and first >= began else None,
+        seconds=between(began, record.finished_at or began),
     )
     yield _asked(len(record.stages) + 1, pace, record.model or "", left, timed=record.finished_at is not None)
 
@@ -305,20 +241,17 @@ def _ended(record: TurnRecord | None, row: Any) -> Iterator[Event]:
     yield Event(
         at=at,
         what="ended",
-        seconds=_between(began or at, at),
+        seconds=between(began or at, at),
         outcome=(row and row.outcome) or (record and record.status),
         reason=row and row.reason,
         error=(record and record.error) or (row and row.error),
     )
 
 
-# Deliveries.
-
-
 def _posted(connection: Connection, id: str) -> Timeline:
     events: list[Event] = []
-    [sent] = _sent(connection, [id], events)
-    body = next((_delivery(row) for row in _deliveries(connection, [id])), None)
+    [sent] = sent_of(connection, [id], events)
+    body = next((delivery_of(row) for row in carriers(connection, [id])), None)
     return Timeline(
         id=id,
         kind="delivery",
@@ -335,93 +268,5 @@ def _posted(connection: Connection, id: str) -> Timeline:
     )
 
 
-def _posts(turn: str, calls: Sequence[int]) -> list[str]:
-    """The ids that deliveries of a turn may have: its answer, and the posts of its tools."""
-    steps = enumerate((*calls, MOST_CALLS))
-    return [reply_id(turn), *(f"{turn}.{step}.{call}" for step, count in steps for call in range(count))]
-
-
-def _sent(connection: Connection, ids: Sequence[str], events: list[Event]) -> tuple[Sent, ...]:
-    """The deliveries that there are of these; adds what happened to them."""
-    carried: dict[str, list[Any]] = {}
-    waiting = list(ids)
-    while waiting:  # one that was dead and retried is carried on by <id>#2
-        rows = _deliveries(connection, waiting)
-        for row in rows:
-            carried.setdefault(_AGAIN.sub("", row.mid), []).append(row)
-        waiting = [next_try(row.mid) for row in rows if row.outcome == "dead" and row.reason == "retried"]
-    parts: dict[str, list[PartReceipt]] = {}
-    for row in _receipts(connection, ids):
-        parts.setdefault(row.delivery, []).append(receipt(row))
-    found = [each for each in ids if each in carried or each in parts]
-    for each in found:
-        for row in carried.get(each, ()):
-            events += _carried(each, row)
-        events += _parts(each, parts.get(each, ()))
-    return tuple(_one(each, carried.get(each, []), len(parts.get(each, ()))) for each in found)
-
-
-def _deliveries(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
-    query = select(messages).where(messages.c.mid.in_(ids), messages.c.inbox.startswith("channel:"))
-    return connection.execute(query).all()
-
-
-def _receipts(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
-    query = select(receipts).where(receipts.c.delivery.in_(ids)).order_by(receipts.c.delivery, receipts.c.part)
-    return connection.execute(query).all()
-
-
-def _delivery(row: Any) -> Delivery | None:
-    try:
-        return msgspec.json.decode(row.body, type=Delivery)
-    except msgspec.MsgspecError:
-        return None
-
-
-def _one(id: str, rows: Sequence[Any], parts: int) -> Sent:
-    if not rows:
-        return Sent(id=id, parts=parts)
-    row, body = rows[-1], _delivery(rows[-1])
-    return Sent(
-        id=id,
-        address=str(body.address) if body is not None else None,
-        outcome=row.outcome,
-        reason=row.reason,
-        attempts=row.attempts,
-        error=row.error,
-        parts=parts,
-    )
-
-
-def _carried(id: str, row: Any) -> Iterator[Event]:
-    body = _delivery(row)
-    yield Event(at=row.at, what="posted", name=str(body.address) if body else row.inbox, delivery=id)
-    if row.claimed_at is not None:
-        waited = _between(row.at, row.claimed_at)
-        yield Event(at=row.claimed_at, what="sending", seconds=waited, delivery=id, tries=row.attempts)
-    if row.settled_at is not None:
-        how: dict[str, Any] = {"outcome": row.outcome, "reason": row.reason, "error": row.error}
-        yield Event(at=row.settled_at, what="settled", seconds=_between(row.at, row.settled_at), delivery=id, **how)
-
-
-def _parts(id: str, sent: Iterable[PartReceipt]) -> Iterator[Event]:
-    for part in sent:
-        began = part.at if part.began_at is None else part.began_at
-        yield Event(
-            at=began,
-            what="part",
-            seconds=None if part.began_at is None else _between(began, part.at),
-            delivery=id,
-            part=part.part + 1,
-            platform_id=part.platform_id or None,
-            edits=part.edits,
-            outcome=None if part.final else "preview",
-        )
-
-
 def _in_order(events: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(sorted(events, key=lambda event: event.at))
-
-
-def _between(since: float, until: float) -> float:
-    return round(max(until - since, 0.0), 4)
