@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionFunctionToolParam
+from openai.types.responses import FunctionToolParam
 from pydantic import BaseModel
 
 from tests.clients.lossy import lossy
@@ -24,6 +25,14 @@ WEATHER: ChatCompletionFunctionToolParam = {
         "name": "weather",
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
+}
+
+
+FUNCTION: FunctionToolParam = {
+    "type": "function",
+    "name": "weather",
+    "parameters": {"type": "object"},
+    "strict": False,
 }
 
 
@@ -163,15 +172,43 @@ async def test_a_response_is_streamed(client: AsyncOpenAI) -> None:
     assert response.usage.output_tokens == 3
 
 
-async def test_functions_of_a_response_go_round(client: AsyncOpenAI, upstream: Upstream) -> None:
+def roles(upstream: Upstream, number: int) -> list[str]:
+    """Who speaks in what the upstream was told, but for what an agent is told of itself."""
+    spoken = [message["role"] for message in upstream.requests[number].body["messages"]]
+    return [role for role in spoken if role != "system"]
+
+
+@pytest.mark.parametrize("model", ["gpt", "writer"])
+async def test_functions_of_a_response_go_round(client: AsyncOpenAI, upstream: Upstream, model: str) -> None:
     upstream.script(call(Call("weather", '{"city":"Oslo"}', id="c1")), say("Cold."))
-    tool: Any = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": False}
-    first = await client.responses.create(model="gpt", input="How is it?", tools=[tool])
+    first = await client.responses.create(model=model, input="How is it?", tools=[FUNCTION])
     [called] = [item for item in first.output if item.type == "function_call"]
     result: Any = {"type": "function_call_output", "call_id": called.call_id, "output": "5"}
-    second = await client.responses.create(model="gpt", input=[result], previous_response_id=first.id, tools=[tool])
+    second = await client.responses.create(model=model, input=[result], previous_response_id=first.id, tools=[FUNCTION])
     assert (called.arguments, second.output_text) == ('{"city":"Oslo"}', "Cold.")
-    assert [message["role"] for message in upstream.requests[1].body["messages"]] == ["user", "assistant", "tool"]
+    assert roles(upstream, 1) == ["user", "assistant", "tool"]
+
+
+async def test_a_retry_of_the_sdk_tells_an_agent_once_what_a_function_returned(
+    hub: Serving, key: str, client: AsyncOpenAI, upstream: Upstream
+) -> None:
+    gate = asyncio.Event()
+    upstream.script(call(Call("weather", id="c1")), say("Once.", gate=gate), say("Twice."))
+    first = await client.responses.create(model="writer", input="How is it?", tools=[FUNCTION])
+    result: Any = {"type": "function_call_output", "call_id": "c1", "output": "5"}
+    async with (
+        lossy(hub.root, lambda: upstream.wait_request(2)) as (root, way),
+        AsyncOpenAI(base_url=f"{root}/v1", api_key=key, max_retries=2) as other,
+    ):
+        asking = asyncio.create_task(
+            other.responses.create(model="writer", input=[result], previous_response_id=first.id, tools=[FUNCTION])
+        )
+        await way.again.wait()
+        gate.set()
+        answer = await asking
+    assert (answer.output_text, len(upstream.requests)) == ("Once.", 2)
+    await client.responses.create(model="writer", input="Thanks.", previous_response_id=answer.id)
+    assert roles(upstream, 2) == ["user", "assistant", "tool", "assistant", "user"]
 
 
 async def test_a_long_run_goes_on_in_the_background(client: AsyncOpenAI, upstream: Upstream) -> None:
