@@ -54,6 +54,8 @@ ROUTES = (
     "api.admin.payments",
     "api.admin.audit",
     "api.admin.trace",
+    "api.admin.models",
+    "api.admin.bots",
     "api.webhooks",
     "api.ops",
     "api.reference",

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from hub.accounts.audit import By
 from hub.accounts.definitions import Change, Kind, Shown
 from hub.accounts.turns import Ask, Call, TurnRecord, Work
 from hub.channel import State, WebhookAnswer
@@ -173,16 +174,12 @@ class Definitions(Protocol):
         """One of them; raises NotFound."""
         ...
 
-    async def save(self, change: Change) -> Shown:
-        """Save one and use it from now on.
+    async def save(self, *changes: Change, by: By) -> Sequence[Shown]:
+        """Save them, or delete them, all or none; returns those that were saved, in use by now.
 
-        Raises RequestError for what cannot be so; Conflict for a name that is taken, for what config.yaml declares, and
-        where something else would be left without what it needs.
+        Raises RequestError for what cannot be so; NotFound; Conflict for a name that is taken, for what config.yaml
+        declares, and where something else would be left without what it needs.
         """
-        ...
-
-    async def delete(self, kind: Kind, id: int) -> Shown:
-        """Forget one, which is not in use any more then; raises NotFound, Conflict."""
         ...
 
 
@@ -195,11 +192,8 @@ class Nothing:
     async def get(self, kind: Kind, id: int) -> Shown:
         raise NotFound(f"There is no {kind} {id}.", code=f"{kind}_not_found")
 
-    async def save(self, change: Change) -> Shown:
-        raise Conflict(f"This hub keeps no {change.kind}s.", code="declared")
-
-    async def delete(self, kind: Kind, id: int) -> Shown:
-        return await self.get(kind, id)
+    async def save(self, *changes: Change, by: By) -> Sequence[Shown]:  # noqa: ARG002
+        raise Conflict("This hub keeps what config.yaml declares, and nothing else.", code="declared")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +278,10 @@ class Hub:
     refresh: Callable[[], Awaitable[None]] = _knows_all
     """Has this process know what others saved until now; for who looks for a name that there is not."""
     definitions: Definitions = field(default_factory=Nothing)
+    kinds: Sequence[str] = ("web",)
+    """The kinds of channels that there may be."""
+    providers: Sequence[str] = ("demo",)
+    """The providers of models that there may be."""
     own_tools: Callable[[str], Awaitable[Collection[str]]] = _no_tools
     """The names of the tools that the hub runs for an agent, those of servers that lend it some among them."""
     used: Callable[[int], None] = _unnoted

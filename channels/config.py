@@ -123,6 +123,8 @@ class ChannelSettings(Closed):
     bots: Literal["ignore", "allow"] = "ignore"
     preview: bool = True
     commands: Annotated[Commands, BeforeValidator(_commands)] = Commands()
+    payer: int | None = None
+    """The id of the key that pays in its place."""
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """What keeps an enabled channel from running: a key and what is wrong with it."""

@@ -34,7 +34,8 @@ Provider = Literal[
     "xai",
     "zai",
 ]
-OTHERS: tuple[str, ...] = get_args(Provider)[4:]
+PROVIDERS: tuple[str, ...] = get_args(Provider)
+OTHERS = PROVIDERS[4:]
 """Providers by the names that pydantic-ai gives them, taken on trust: no test of ours speaks their protocols."""
 _SDKS = {
     "cohere": "cohere",

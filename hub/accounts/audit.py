@@ -37,6 +37,14 @@ class Record(Value, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class By:
+    """Who makes a change: a request's key, or without one the command line."""
+
+    key: Key | None = None
+    ip: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Act:
     """A change under way, in the transaction of its `connection`, made with a key or at the command line."""
 

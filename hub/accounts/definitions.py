@@ -6,7 +6,7 @@ that were made at once only one is written.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.accounts.audit import Act, By
 from hub.errors import HubError
 from hub.message import Value
 from hub.store.tables import definitions, settings
@@ -44,14 +45,18 @@ class Definition(Value, frozen=True, kw_only=True):
 
 
 class Draft(Value, frozen=True, kw_only=True):
-    """What is to be written; without `id` as a new row."""
+    """What is to be written: without `id` a new row, without `settings` nothing any more."""
 
     kind: Kind
     name: str
-    settings: dict[str, Any]
+    settings: dict[str, Any] | None
     secrets: bytes | None = None
     key_id: int | None = None
     id: int | None = None
+    before: dict[str, Any] | None = None
+    """Its name and settings until now, for the audit."""
+    anew: tuple[str, ...] = ()
+    """The names of secrets that were given."""
 
 
 class Shown(Value, frozen=True, kw_only=True):
@@ -69,12 +74,12 @@ class Shown(Value, frozen=True, kw_only=True):
 
 
 class Change(Value, frozen=True, kw_only=True):
-    """What to save: with `id` these settings of what is there, where None is back to the default."""
+    """What to save: with `id` these settings of what is there, where None is the default; no settings delete it."""
 
     kind: Kind
     id: int | None = None
     name: str | None = None
-    settings: dict[str, Any]
+    settings: dict[str, Any] | None
     key_id: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -102,13 +107,30 @@ def read(connection: Connection) -> tuple[int, list[Definition], list[str]]:
     return at, rows, [*connection.execute(_GONE).scalars()]
 
 
-def write(connection: Connection, draft: Draft, at: int, now: float) -> int:
-    """A unit: write a draft, made on version `at`, and return its id; raises Stale."""
+def write(connection: Connection, drafts: Sequence[Draft], at: int, now: float, by: By) -> list[int]:
+    """A unit: write what was planned on version `at`, and who did, and return the ids; raises Stale."""
     _advance(connection, at)
+    return [_write(connection, draft, now, by) for draft in drafts]
+
+
+def _write(connection: Connection, draft: Draft, now: float, by: By) -> int:
+    if draft.settings is not None:
+        found = _put(connection, draft, draft.settings, now)
+    else:
+        found = _forget(connection, draft, now)
+    what = "delete" if draft.settings is None else "create" if draft.before is None else "update"
+    act = Act(connection=connection, what=f"{draft.kind}.{what}", now=now, key=by.key, ip=by.ip)
+    given = {"secrets": list(draft.anew)} if draft.anew else {}
+    after = None if draft.settings is None else {"name": draft.name, **draft.settings, **given}
+    act.note(f"{draft.kind}:{found}", draft.before, after)
+    return found
+
+
+def _put(connection: Connection, draft: Draft, given: dict[str, Any], now: float) -> int:
     values = {
         "kind": draft.kind,
         "name": draft.name,
-        "settings": msgspec.json.encode(draft.settings),
+        "settings": msgspec.json.encode(given),
         "secrets": draft.secrets,
         "key_id": draft.key_id,
         "updated_at": now,
@@ -120,10 +142,11 @@ def write(connection: Connection, draft: Draft, at: int, now: float) -> int:
     return connection.execute(made).scalar_one()
 
 
-def delete(connection: Connection, id: int, at: int, now: float) -> None:
-    """A unit: forget a definition and its secrets, seen at version `at`; raises Stale."""
-    _advance(connection, at)
-    connection.execute(_DELETE, {"id_": id, "now": now})
+def _forget(connection: Connection, draft: Draft, now: float) -> int:
+    """Its secrets are gone for good."""
+    assert draft.id is not None, "what is deleted was there"
+    connection.execute(_DELETE, {"id_": draft.id, "now": now})
+    return draft.id
 
 
 def number(connection: Connection, declared: Collection[tuple[Kind, str]], now: float) -> None:

@@ -7,7 +7,9 @@ from functools import partial
 from uuid import UUID
 
 import agents
+import channels
 from agents.documents import Remembered
+from agents.models.config import PROVIDERS
 from api.ports import Hub, Named, Readiness
 from hub.accounts.ids import agent_id
 from hub.app.engine import Engine
@@ -61,6 +63,8 @@ def facade(live: Live, namespace: UUID) -> Hub:
         names=lambda: names(engine, namespace, created),
         refresh=live.refresh,
         definitions=live,
+        kinds=channels.names(),
+        providers=PROVIDERS,
         accept=partial(engine.ingress.accept, tell_full=True),
         ready=partial(_ready, engine),
         read_document=Remembered(engine.documents.markdown),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
 from hub.accounts import definitions
+from hub.accounts.audit import By
 from hub.accounts.definitions import TOPIC, Change, Definition, Kind, Shown, Stale
 from hub.accounts.vault import Vault
 from hub.app.engine import Engine
@@ -18,10 +18,8 @@ from hub.app.saved import Saved
 from hub.config import Config
 from hub.config.stored import KINDS, Place, Written, merged, told
 from hub.errors import Conflict, StoreUnavailable
-from hub.store import Connection
 
 log = structlog.get_logger()
-T = TypeVar("T")
 LOOK = 2.0
 """How long to wait for a signal before looking for oneself, in seconds."""
 TRIES = 10
@@ -67,43 +65,29 @@ class Live:
         async with self._alone:
             return self._shown((await self._refresh()).row(kind, id))
 
-    async def save(self, change: Change) -> Shown:
-        """Save a definition, and use it when this returns.
+    async def save(self, *changes: Change, by: By) -> Sequence[Shown]:
+        """Save definitions, or delete them, all or none; returns those that were saved, in use by now.
 
-        Raises RequestError, NotFound, Conflict where something else would be left without what it needs, and
-        ConfigError when there is no key to encrypt its secrets with.
+        Raises RequestError; NotFound; Conflict for a name that is taken, for what config.yaml declares, and where
+        something else would be left without what it needs; ConfigError when there is no key for secrets.
         """
-
-        def plan(saved: Saved) -> Callable[[Connection], int]:
-            draft = saved.draft(change)
-            return partial(definitions.write, draft=draft, at=saved.version, now=self.engine.clock())
-
         async with self._alone:
-            saved = await self._write(plan)
-            return self._shown(self._saved.row(change.kind, saved))
+            saved = zip(changes, await self._write(changes, by), strict=True)
+            kept: list[tuple[Kind, int]] = [
+                (change.kind, number) for change, number in saved if change.settings is not None
+            ]
+            return [self._shown(self._saved.row(kind, number)) for kind, number in kept]
 
-    async def delete(self, kind: Kind, id: int) -> Shown:
-        """Forget a definition, not in use any more when this returns; raises NotFound, Conflict when it is needed."""
-
-        def plan(saved: Saved) -> Callable[[Connection], Shown]:
-            shown = self._shown(saved.check_delete(kind, id))
-
-            def unit(connection: Connection) -> Shown:
-                definitions.delete(connection, id, saved.version, self.engine.clock())
-                return shown
-
-            return unit
-
-        async with self._alone:
-            return await self._write(plan)
-
-    async def _write(self, plan: Callable[[Saved], Callable[[Connection], T]]) -> T:
+    async def _write(self, changes: Sequence[Change], by: By) -> list[int]:
+        store, signals, clock = self.engine.store, self.engine.signals, self.engine.clock
         for _ in range(TRIES):
+            saved = await self._refresh()
+            plan = partial(definitions.write, drafts=saved.drafts(changes), at=saved.version, now=clock(), by=by)
             with suppress(Stale):
-                done = await self.engine.store.write(plan(await self._refresh()))
-                self.engine.signals.send(TOPIC)
+                ids = await store.write(plan)
+                signals.send(TOPIC)
                 await self._refresh()
-                return done
+                return ids
         raise Conflict("Too much is being saved at once; try again.", code="busy")
 
     async def _watch(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -78,40 +78,68 @@ class Saved:
         config, problems = merged(self.declared, self.written)
         return config, {**self._opened[1], **problems}
 
-    def draft(self, change: Change) -> Draft:
-        """What to write for a change; raises RequestError, NotFound, Conflict, or ConfigError without a secret key."""
-        before = self._before(change)
+    def drafts(self, changes: Sequence[Change]) -> list[Draft]:
+        """What to write for changes that are made one after the other.
+
+        Raises RequestError, NotFound, Conflict, and ConfigError without a key for secrets.
+        """
+        drafts: list[Draft] = []
+        at = self
+        for change in changes:
+            drafts.append(at._removal(change) if change.settings is None else at._draft(change, change.settings))
+            at = at._after(drafts[-1])
+        return drafts
+
+    def _draft(self, change: Change, values: dict[str, Any]) -> Draft:
+        before = None if change.id is None else self._ours(change.kind, change.id)
         name = change.name or (before.name if before else "")
         if not name:
             raise RequestError("name: is missing", param="name")
-        old = (KINDS[change.kind], before.name) if before else None
-        new = (KINDS[change.kind], name)
+        new: Place = (KINDS[change.kind], name)
+        old: Place | None = (KINDS[change.kind], before.name) if before else None
         if old != new:
             self._refuse_taken(change.kind, name)
         if before is not None and old != new and change.kind != "model":
             raise RequestError(f"name: the conversations of '{before.name}' belong to its name; it stays", param="name")
-        opened, _ = self._opened
-        known = opened.get(old, before.settings or {}) if before and old else {}
-        settings = {key: value for key, value in changed(known, change.settings).items() if value is not None}
-        checked = self._checked({place: one for place, one in opened.items() if place != old}, new, settings)
-        secrets = secrets_in(settings, checked)
-        key_id = (before.key_id if before else None) if change.key_id is UNSET else change.key_id
+        opened = {place: one for place, one in self._opened[0].items() if place != old}
+        known: Mapping[str, Any] = self._opened[0].get(old, before.settings or {}) if before and old else {}
+        settings = {key: value for key, value in changed(known, values).items() if value is not None}
+        secrets = secrets_in(settings, self._checked(opened, new, settings))
         return Draft(
             id=self._id(change.kind, name) if before is None else before.id,
             kind=change.kind,
             name=name,
             settings=without_secrets(settings, secrets),
             secrets=self.vault.seal(secrets) if secrets else None,
-            key_id=key_id,
+            key_id=(before.key_id if before else None) if change.key_id is UNSET else change.key_id,
+            before=before and _told(before),
+            anew=tuple(key for key in secrets if values.get(key, MASK) != MASK),
         )
 
-    def check_delete(self, kind: Kind, id: int) -> Definition:
-        """What to delete; raises NotFound, and Conflict when something needs it."""
-        row = self._ours(kind, id)
-        place = (KINDS[kind], row.name)
+    def _removal(self, change: Change) -> Draft:
+        assert change.id is not None, "what is deleted has an id"
+        row = self._ours(change.kind, change.id)
+        place = (KINDS[change.kind], row.name)
         _, problems = merged(self.declared, [one for one in self.written if (one.section, one.name) != place])
         self._refuse_harm(place, problems)
-        return row
+        return Draft(id=row.id, kind=row.kind, name=row.name, settings=None, before=_told(row))
+
+    def _after(self, draft: Draft) -> Saved:
+        """What will be saved then; what is new has an id that nothing else has."""
+        others = [row for row in self.rows if row.id != draft.id]
+        if draft.settings is None:
+            return replace(self, rows=others)
+        row = Definition(
+            id=-len(others) - 1 if draft.id is None else draft.id,
+            kind=draft.kind,
+            name=draft.name,
+            settings=draft.settings,
+            secrets=draft.secrets,
+            key_id=draft.key_id,
+            created_at=0.0,
+            updated_at=0.0,
+        )
+        return replace(self, rows=[*others, row])
 
     def _checked(self, others: Mapping[Place, dict[str, Any]], place: Place, settings: dict[str, Any]) -> BaseModel:
         """An entry's settings, known to fit all others."""
@@ -130,9 +158,6 @@ class Saved:
             who = "; ".join(f"the {at[0][:-1]} '{at[1]}' ({told(wrong[0])})" for at, wrong in harmed.items())
             raise Conflict(f"'{place[1]}' is in use. It is needed by {who}.", code="in_use")
 
-    def _before(self, change: Change) -> Definition | None:
-        return None if change.id is None else self._ours(change.kind, change.id)
-
     def _ours(self, kind: Kind, id: int) -> Definition:
         row = self.row(kind, id)
         if self.declares(kind, row.name):
@@ -148,6 +173,10 @@ class Saved:
         for other in (kind, *RIVALS[kind]):
             if self.declares(other, name) or any(row.name == name for row in self.listed(other)):
                 raise Conflict(f"There is already {'an' if other == 'agent' else 'a'} {other} '{name}'.", code="exists")
+
+
+def _told(row: Definition) -> dict[str, Any]:
+    return {"name": row.name, **(row.settings or {})}
 
 
 def _written(place: Place, settings: dict[str, Any]) -> Written:

@@ -18,7 +18,7 @@ MODELS = {
     "price_out": "nothing is charged",
     "price_cached": "nothing is charged",
 }
-CHANNELS: dict[str, str] = {}
+CHANNELS = {"payer": "nobody pays for what its chats ask"}
 
 
 def warnings(config: Config) -> list[str]:

@@ -11,7 +11,8 @@ import structlog
 from openai import NotFoundError
 from sqlalchemy import Connection, select
 
-from hub.accounts.definitions import MASK, Change, Kind
+from hub.accounts.audit import By
+from hub.accounts.definitions import MASK, Change, Kind, Shown
 from hub.app import Live
 from hub.errors import Conflict, NotFound, RequestError, StoreUnavailable
 from hub.store.tables import definitions
@@ -29,6 +30,15 @@ def change(kind: Kind, name: str, /, **settings: Any) -> Change:
     return Change(kind=kind, name=name, settings=settings)
 
 
+async def save(live: Live, change: Change) -> Shown:
+    [shown] = await live.save(change, by=By())
+    return shown
+
+
+async def delete(live: Live, one: Shown) -> None:
+    assert await live.save(Change(kind=one.kind, id=one.id, settings=None), by=By()) == []
+
+
 async def ask(here: Here, agent: str, text: str) -> str:
     async with here.openai() as client:
         answer = await client.chat.completions.create(model=agent, messages=[{"role": "user", "content": text}])
@@ -42,17 +52,17 @@ async def here(tmp_path: Path) -> AsyncIterator[Here]:
 
 
 async def test_a_model_and_an_agent_answer_as_soon_as_they_are_saved(here: Here) -> None:
-    model = await here.live.save(change("model", "second", provider="demo"))
+    model = await save(here.live, change("model", "second", provider="demo"))
     assert await ask(here, "second", "hello") == "You said: hello"
-    agent = await here.live.save(change("agent", "helper", model="second", system_prompt="I help"))
+    agent = await save(here.live, change("agent", "helper", model="second", system_prompt="I help"))
     assert (await ask(here, "helper", "system")).startswith("I help")
-    changed = await here.live.save(Change(kind="agent", id=agent.id, settings={"system_prompt": "I do"}))
+    changed = await save(here.live, Change(kind="agent", id=agent.id, settings={"system_prompt": "I do"}))
     assert (changed.id, changed.settings["model"]) == (agent.id, "second")
     assert (await ask(here, "helper", "system")).startswith("I do")
-    await here.live.delete("agent", agent.id)
+    await delete(here.live, agent)
     with pytest.raises(NotFoundError):
         await ask(here, "helper", "hello")
-    await here.live.delete("model", model.id)
+    await delete(here.live, model)
     assert [one.name for one in await here.live.list("model")] == ["demo"]
 
 
@@ -60,18 +70,18 @@ async def test_what_config_declares_is_shown_and_stays_as_it_is(here: Here) -> N
     [declared] = await here.live.list("agent")
     assert (declared.name, declared.source, declared.settings["system_prompt"]) == ("bot", "config", "first")
     with pytest.raises(Conflict, match=r"'bot' is declared in config\.yaml \(agents\.bot\)"):
-        await here.live.save(Change(kind="agent", id=declared.id, settings={"system_prompt": "other"}))
+        await save(here.live, Change(kind="agent", id=declared.id, settings={"system_prompt": "other"}))
     with pytest.raises(Conflict, match=r"declared in config\.yaml"):
-        await here.live.delete("agent", declared.id)
+        await delete(here.live, declared)
     with pytest.raises(Conflict, match="There is already an agent 'bot'"):
-        await here.live.save(change("model", "bot", provider="demo"))
+        await save(here.live, change("model", "bot", provider="demo"))
 
 
 async def test_a_secret_is_encrypted_masked_and_kept_where_it_is_not_given(here: Here) -> None:
     settings = {"provider": "openai", "model": "gpt", "api_key": SECRET, "base_url": "http://127.0.0.1:9"}
-    saved = await here.live.save(change("model", "gpt", **settings))
+    saved = await save(here.live, change("model", "gpt", **settings))
     assert saved.settings["api_key"] == MASK
-    changed = await here.live.save(Change(kind="model", id=saved.id, settings={**saved.settings, "model": "gpt-5"}))
+    changed = await save(here.live, Change(kind="model", id=saved.id, settings={**saved.settings, "model": "gpt-5"}))
     assert (changed.settings["model"], changed.settings["api_key"]) == ("gpt-5", MASK)
     assert here.engine.config.models["gpt"].api_key.get_secret_value() == SECRET
 
@@ -84,19 +94,19 @@ async def test_a_secret_is_encrypted_masked_and_kept_where_it_is_not_given(here:
 
 
 async def test_what_something_needs_is_not_taken_away(here: Here) -> None:
-    model = await here.live.save(change("model", "second", provider="demo"))
-    agent = await here.live.save(change("agent", "helper", model="second"))
-    hall = await here.live.save(change("channel", "hall", kind="web", agent="helper"))
+    model = await save(here.live, change("model", "second", provider="demo"))
+    agent = await save(here.live, change("agent", "helper", model="second"))
+    hall = await save(here.live, change("channel", "hall", kind="web", agent="helper"))
     with pytest.raises(Conflict, match=r"'second' is in use\. It is needed by the agent 'helper'"):
-        await here.live.delete("model", model.id)
+        await delete(here.live, model)
     with pytest.raises(Conflict, match="needed by the agent 'helper'"):
-        await here.live.save(Change(kind="model", id=model.id, settings={"enabled": False}))
+        await save(here.live, Change(kind="model", id=model.id, settings={"enabled": False}))
     with pytest.raises(Conflict, match="needed by the agent 'helper'"):
-        await here.live.save(Change(kind="model", id=model.id, name="third", settings={}))
+        await save(here.live, Change(kind="model", id=model.id, name="third", settings={}))
     with pytest.raises(Conflict, match="needed by the channel 'hall'"):
-        await here.live.delete("agent", agent.id)
+        await delete(here.live, agent)
     for one in (hall, agent, model):
-        await here.live.delete(one.kind, one.id)
+        await delete(here.live, one)
     with pytest.raises(NotFound):
         await here.live.get("model", model.id)
 
@@ -119,7 +129,7 @@ async def test_what_something_needs_is_not_taken_away(here: Here) -> None:
 )
 async def test_what_cannot_be_is_not_saved(here: Here, wrong: Change, param: str | None, said: str) -> None:
     with pytest.raises(RequestError, match=said) as refused:
-        await here.live.save(wrong)
+        await save(here.live, wrong)
     assert refused.value.param == param
     assert [one.source for one in await here.live.list(wrong.kind)] == ["config"]
 
@@ -127,9 +137,9 @@ async def test_what_cannot_be_is_not_saved(here: Here, wrong: Change, param: str
 async def test_what_cannot_be_read_any_more_stops_nothing_else(tmp_path: Path) -> None:
     async with running_hub(tmp_path, CONFIG) as here:
         settings = {"provider": "openai", "model": "gpt", "api_key": SECRET, "base_url": "http://127.0.0.1:9"}
-        await here.live.save(change("model", "gpt", **settings))
-        await here.live.save(change("agent", "helper", model="gpt"))
-        await here.live.save(change("model", "second", provider="demo"))
+        await save(here.live, change("model", "gpt", **settings))
+        await save(here.live, change("agent", "helper", model="gpt"))
+        await save(here.live, change("model", "second", provider="demo"))
     (tmp_path / "data" / "secret-key").write_text("another key that was made later, 0123456789")
     with structlog.testing.capture_logs() as logs:
         async with running_hub(tmp_path, CONFIG) as here:
@@ -140,7 +150,7 @@ async def test_what_cannot_be_read_any_more_stops_nothing_else(tmp_path: Path) -
             assert "there is no model 'gpt'" in (errors["helper"] or "")
             assert (errors["demo"], errors["second"], errors["bot"]) == (None, None, None)
             assert gpt.settings["model"] == "gpt"
-            mended = await here.live.save(Change(kind="model", id=gpt.id, settings={"api_key": SECRET}))
+            mended = await save(here.live, Change(kind="model", id=gpt.id, settings={"api_key": SECRET}))
             assert mended.error is None
             assert {one.error for one in await here.live.list("agent")} == {None}
     assert SECRET not in str(logs)
@@ -149,7 +159,7 @@ async def test_what_cannot_be_read_any_more_stops_nothing_else(tmp_path: Path) -
 
 async def test_what_config_declares_later_wins_and_gives_way_again(tmp_path: Path) -> None:
     async with running_hub(tmp_path, CONFIG) as here:
-        saved = await here.live.save(change("agent", "helper", model="demo", system_prompt="saved"))
+        saved = await save(here.live, change("agent", "helper", model="demo", system_prompt="saved"))
     declared = {**CONFIG, "agents": {**CONFIG["agents"], "helper": {"model": "demo", "system_prompt": "declared"}}}
     async with running_hub(tmp_path, declared) as here:
         assert (await ask(here, "helper", "system")).startswith("declared")
@@ -161,24 +171,24 @@ async def test_what_config_declares_later_wins_and_gives_way_again(tmp_path: Pat
 
 async def test_what_another_process_saved_is_known_when_it_is_asked_for(here: Here) -> None:
     other = Live(here.engine)
-    await other.save(change("agent", "helper", model="demo", system_prompt="I help"))
+    await save(other, change("agent", "helper", model="demo", system_prompt="I help"))
     assert (await ask(here, "helper", "system")).startswith("I help")
 
 
 async def test_two_processes_that_save_at_once_lose_nothing(here: Here) -> None:
     other = Live(here.engine)
-    saved = await here.live.save(change("agent", "helper", model="demo"))
-    await other.save(Change(kind="agent", id=saved.id, settings={"system_prompt": "mine"}))
-    await here.live.save(Change(kind="agent", id=saved.id, settings={"busy": "steer"}))
+    saved = await save(here.live, change("agent", "helper", model="demo"))
+    await save(other, Change(kind="agent", id=saved.id, settings={"system_prompt": "mine"}))
+    await save(here.live, Change(kind="agent", id=saved.id, settings={"busy": "steer"}))
     shown = await other.get("agent", saved.id)
     assert (shown.settings["system_prompt"], shown.settings["busy"]) == ("mine", "steer")
     with pytest.raises(Conflict, match="already"):
-        await other.save(change("agent", "helper", model="demo"))
+        await save(other, change("agent", "helper", model="demo"))
 
 
 async def test_an_engine_that_cannot_leaves_what_it_did_as_it_was(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     apply = here.engine.apply
-    await here.live.save(change("agent", "good", model="demo"))
+    await save(here.live, change("agent", "good", model="demo"))
 
     async def fails(config: Any, gone: Any = ()) -> None:
         await apply(config, gone)
@@ -187,19 +197,19 @@ async def test_an_engine_that_cannot_leaves_what_it_did_as_it_was(here: Here, mo
 
     monkeypatch.setattr(here.engine, "apply", fails)
     with structlog.testing.capture_logs():
-        shown = await here.live.save(change("agent", "bad", model="demo"))
+        shown = await save(here.live, change("agent", "bad", model="demo"))
         assert shown.error == "cannot be used (ValueError: it does not like its name)"
-        await here.live.save(change("agent", "better", model="demo"))
+        await save(here.live, change("agent", "better", model="demo"))
     assert {"bot", "good", "better"} == here.engine.config.agents.keys()
     assert await ask(here, "better", "hello") == "You said: hello"
-    await here.live.delete("agent", shown.id)
+    await delete(here.live, shown)
     assert {one.error for one in await here.live.list("agent")} == {None}
 
 
 async def test_a_store_that_is_away_is_asked_again(here: Here) -> None:
-    await here.live.save(change("agent", "good", model="demo"))
+    await save(here.live, change("agent", "good", model="demo"))
     here.store.down = True
     with pytest.raises(StoreUnavailable):
-        await here.live.save(change("agent", "helper", model="demo"))
+        await save(here.live, change("agent", "helper", model="demo"))
     here.store.down = False
     assert [one.name for one in await here.live.list("agent")] == ["bot", "good"]
