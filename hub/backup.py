@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import struct
 import tempfile
 import time
 import zipfile
@@ -18,6 +19,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from errno import EINVAL
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO
@@ -37,7 +39,16 @@ DATABASE = "bothub.db"
 FOLDERS = ("files", "uploads")
 """The file stores in the data folder; what a member of an archive begins with."""
 CHUNK = 1 << 20
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError)
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+)
 """What Python raises for a zip that is cut off, changed, or no zip at all."""
 
 
@@ -136,7 +147,7 @@ def restore(archive: Path, kept: Kept, *, clock: Callable[[], float] = time.time
     """Put back what an archive holds, once all of it was read and checked; no hub may run meanwhile.
 
     The database is replaced in one transaction: cut off at any point, it is the old or the new one. What it was before
-    is kept beside it. Files are only added. Raises BackupFailed, and has then changed nothing.
+    is kept beside it. Files are only added. Raises BackupFailed; the database is then as it was.
     """
     with _opened(archive) as source:
         manifest = _check_list(source)
@@ -159,17 +170,19 @@ def _opened(archive: Path) -> Generator[zipfile.ZipFile]:
     try:
         with _reading(archive):
             source = zipfile.ZipFile(archive)
+        with source:
+            yield source
     except OSError as error:
         raise BackupFailed(f"Cannot read {archive}: {error.strerror or error}") from error
-    with source:
-        yield source
 
 
 @contextmanager
 def _reading(archive: Path) -> Generator[None]:
     try:
         yield
-    except DAMAGED as error:
+    except (*DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno != EINVAL:  # that is a place before the beginning
+            raise
         raise BackupFailed(f"{archive} is no backup of bothub, or it is damaged: {error}") from error
 
 
