@@ -15,14 +15,20 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 def configure(level: str, *, terminal: bool) -> None:
     """Set up structlog and, for the libraries, the standard logging; to stderr."""
     renderer = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=16)
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            pad_event_to=16,
+            exception_formatter=structlog.dev.RichTracebackFormatter(show_locals=False),
+        )
         if terminal
         else structlog.processors.JSONRenderer()
     )
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal)
     context = [structlog.contextvars.merge_contextvars, tracing.stamp]
     shared = [*context, structlog.stdlib.add_log_level, stamp]
-    exceptions = [] if terminal else [structlog.processors.dict_tracebacks]
+    # Local variables hold what people said, and secrets: no traceback shows them.
+    as_json = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+    exceptions = [] if terminal else [as_json]
     structlog.configure(
         processors=[*shared, *exceptions, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),

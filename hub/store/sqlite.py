@@ -35,7 +35,11 @@ class _Thread(aiosqlite.Connection):
     def bind(self, begin: str) -> None:
         """Make the SQLAlchemy connection; called on the thread."""
         engine = create_engine(
-            "sqlite://", creator=lambda: self._conn, poolclass=StaticPool, isolation_level="AUTOCOMMIT"
+            "sqlite://",
+            creator=lambda: self._conn,
+            poolclass=StaticPool,
+            isolation_level="AUTOCOMMIT",
+            hide_parameters=True,  # errors are logged, and what people say is not
         )
         self._begin = begin
         self._core = engine.connect()

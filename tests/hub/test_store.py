@@ -14,6 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from hub.errors import ConfigError, StoreUnavailable
@@ -46,6 +47,16 @@ async def test_a_unit_that_raises_leaves_nothing(store: Store) -> None:
         await store.write(fail)
     await store.write(write("whole"))
     assert await store.read(names) == ["whole"]
+
+
+async def test_errors_do_not_tell_what_was_to_be_written(store: Store) -> None:
+    def twice(connection: Connection) -> None:
+        for _ in range(2):
+            connection.execute(insert(settings).values(name="same", value="my diary"))
+
+    with pytest.raises(IntegrityError) as raised:
+        await store.write(twice)
+    assert "my diary" not in str(raised.value)
 
 
 async def test_a_unit_gives_what_it_returns(store: Store) -> None:
