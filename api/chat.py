@@ -144,7 +144,7 @@ async def _agent(name: str | None) -> Named:
     """The agent of this name, the default one for none; raises NotFound that lists them."""
 
     def agents() -> Iterator[Named]:
-        return (named for named in current.hub().names() if named.kind == "agent")
+        return (named for named in current.names() if named.kind == "agent")
 
     found = await current.known(lambda: next((agent for agent in agents() if name in (None, agent.name)), None))
     if found is not None:

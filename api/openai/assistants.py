@@ -51,8 +51,7 @@ async def index(id: str) -> Response:
 
 async def _assistant(id: str) -> Named:
     """The agent with this id, in capitals or not; raises NotFound."""
-    names = current.hub().names
-    found = await current.known(lambda: next((one for one in names() if one.id == id.lower()), None))
+    found = await current.known(lambda: next((one for one in current.names() if one.id == id.lower()), None))
     if found is None:
         raise NotFound(f"There is no assistant '{id}'.", code="assistant_not_found")
     return found

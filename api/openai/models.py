@@ -11,7 +11,7 @@ from api.auth import require
 from api.document import document
 from api.ports import Named
 from api.wire import answer
-from hub.errors import NotFound
+from hub.errors import Forbidden, NotFound
 
 routes = Blueprint("models", __name__)
 
@@ -39,7 +39,7 @@ class Models(TypedDict):
 @document({200: Models})
 async def index() -> Response:
     """Agents, the default one first, then models."""
-    return answer({"object": "list", "data": [model(named) for named in current.hub().names()]})
+    return answer({"object": "list", "data": [model(named) for named in current.names()]})
 
 
 @routes.get("/v1/models/<path:name>")
@@ -51,12 +51,16 @@ async def show(name: str) -> Response:
 
 
 async def named(name: str | None) -> Named:
-    """The agent or model of this name, the default agent for none; raises NotFound that lists what there is."""
-    hub = current.hub()
-    found = await current.known(lambda: next((each for each in hub.names() if name is None or each.name == name), None))
+    """The agent or model of this name, the default agent for none.
+
+    Raises NotFound that lists what there is for the request's key, Forbidden for a model that others may use.
+    """
+    found = await current.known(lambda: next((each for each in current.names() if name in (None, each.name)), None))
     if found is not None:
         return found
-    there = ", ".join(each.name for each in hub.names()) or "nothing"
+    if any(each.name == name and each.kind == "model" for each in current.hub().names()):
+        raise Forbidden(f"This key may not use the model '{name}'.", param="model", code="model_not_allowed")
+    there = ", ".join(each.name for each in current.names()) or "nothing"
     raise NotFound(f"There is no model '{name}'; there is: {there}.", param="model", code="model_not_found")
 
 

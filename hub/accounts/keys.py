@@ -80,6 +80,11 @@ class Key(Value, frozen=True, kw_only=True):
         name, limited, pattern = scope.partition("=")
         return bool(limited) and name == "deliver" and any(_covers(held, pattern) for held in self.posts_to)
 
+    def may_use(self, kind: Literal["agent", "model"], name: str) -> bool:
+        """Whether it is not limited to other agents, or models."""
+        only = self.agents if kind == "agent" else self.models
+        return only is None or name in only
+
     def usable(self, now: float) -> bool:
         """Whether it is active and has not expired."""
         return self.active and (self.expires_at is None or now < self.expires_at)

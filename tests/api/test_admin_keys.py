@@ -105,6 +105,13 @@ class TestApply:
             answer = await client.post(APPLY, content=b'{"name": "x", "balance": ' + amount + b"}")
         assert answer.status_code == 400
 
+    @pytest.mark.parametrize("text", [rb"\ud800", rb"\u0000", rb"a\udfff"])
+    async def test_a_text_that_is_none_is_refused(self, facade: Facade, text: bytes) -> None:
+        async with facade.http(ADMIN) as client:
+            for path, field in ((APPLY, b"name"), (RESET, b"api_key"), (UPDATE, b"name")):
+                body = b'{"' + field + b'": "' + text + b'", "id": 1}'
+                assert (await client.post(path, content=body)).status_code == 400
+
 
 class TestChange:
     async def test_b6_a_change_holds_from_the_next_request_on(self, facade: Facade) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from hub.accounts import keyring, keys
 from hub.store import Store
 from tests.api.facade import ADMIN, OTHER, USER, Facade
-from tests.api.fake_hub import NOW
+from tests.api.fake_hub import ASSISTANT, NOW
 
 KEYS = "/api/v1/user/api-keys"
 
@@ -122,3 +123,38 @@ async def test_the_keyless_local_key_sees_itself_too(facade: Facade, store: Stor
     assert (status, body["data"]["api_key"], body["data"]["source"]) == (200, "", "config")
     status, body = await ask(facade, "POST", "/admin/api-key/reset-key", {"id": local.id}, ADMIN)
     assert (status, body["error"]["code"]) == (409, "declared_in_config")
+
+
+async def test_a_key_that_is_limited_to_some_agents_and_models_sees_no_others(facade: Facade) -> None:
+    key = (await made(facade, agents=["drafter"], models=["gpt"]))["api_key"]
+    _, listed = await ask(facade, "GET", "/v1/models", secret=key)
+    assert [model["id"] for model in listed["data"]] == ["drafter", "gpt"]
+    for name, status, code in (("assistant", 404, "model_not_found"), ("eyes", 403, "model_not_allowed")):
+        found, body = await ask(facade, "GET", f"/v1/models/{name}", secret=key)
+        assert (found, body["error"]["code"]) == (status, code)
+    status, body = await ask(facade, "POST", "/api/v1/chat", {"message": "hi", "agent": "assistant"}, key)
+    assert (status, body["code"]) == (404, "agent_not_found")
+    assert (await ask(facade, "GET", f"/api/v1/assistants/{ASSISTANT}/v1/models", secret=key))[0] == 404
+    assert (await ask(facade, "GET", f"/api/v1/assistants/{ASSISTANT}/v1/models"))[0] == 200
+
+
+async def test_an_owner_limits_what_was_made_before(facade: Facade, store: Store) -> None:
+    key = await made(facade, agents=["drafter", "assistant"])
+    await store.write(lambda c: keyring.change(c, facade.user.id, {"agents": "assistant", "models": ""}, NOW))
+    _, listed = await ask(facade, "GET", "/v1/models", secret=key["api_key"])
+    assert [model["id"] for model in listed["data"]] == ["assistant"]
+
+
+async def test_many_rotations_at_once_leave_one_key_that_works(facade: Facade) -> None:
+    key = await made(facade)
+    rotate = f"{KEYS}/{key['id']}/rotate"
+    answers = await asyncio.gather(*(ask(facade, "POST", rotate, {"grace": 0}) for _ in range(8)))
+    assert {status for status, _ in answers} == {200}
+    secrets = [body["api_key"] for _, body in answers]
+    assert sum([await works(facade, secret) for secret in (*secrets, key["api_key"])]) == 1
+
+
+async def test_many_deletions_at_once_are_one(facade: Facade) -> None:
+    key = await made(facade)
+    answers = await asyncio.gather(*(ask(facade, "DELETE", f"{KEYS}/{key['id']}") for _ in range(8)))
+    assert sorted(status for status, _ in answers) == [200, *[404] * 7]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hub.accounts import keyring, keys
 from hub.accounts.keyring import Wanted
 from hub.accounts.keys import Key, new_secret
 from hub.accounts.limits import Limits
-from hub.errors import Conflict, NotFound, RequestError
+from hub.errors import Conflict, Forbidden, NotFound, RequestError
 from hub.store import Store
 from hub.store.tables import keys as table
 
@@ -149,3 +150,29 @@ async def test_a_key_is_found_by_its_secret_for_an_admin(store: Store) -> None:
     assert await store.read(lambda c: keyring.find_id(c, OLD, NOW)) == key.id
     with pytest.raises(NotFound):
         await store.read(lambda c: keyring.find_id(c, NEW, NOW))
+
+
+async def test_recharges_at_once_are_all_there_and_each_once(store: Store) -> None:
+    key = await made(store)
+
+    async def recharge(request: str) -> None:
+        await store.write(lambda c: keyring.recharge(c, key.id, 5, "me", NOW, request))
+
+    await asyncio.gather(*(recharge(str(number % 6)) for number in range(18)))
+    assert (await store.read(lambda c: keyring.account(c, key.id, NOW))).balance == 30
+    paid, total = await store.read(lambda c: keyring.paid(c, key.id, limit=10))
+    assert ([each.balance for each in paid], total) == ([30, 25, 20, 15, 10, 5], 6)
+
+
+async def test_no_key_hands_out_more_than_it_has(store: Store) -> None:
+    clerk = await made(store, name="clerk", scopes=("admin", "chat", "deliver=support:*"))
+    for scopes in (("chat",), ("deliver=support:1*",), ("admin",)):
+        keyring.guard(clerk, await made(store, scopes=scopes))
+    for scopes in (("read",), ("deliver",), ("deliver=*",), ("deliver=sales:1",)):
+        with pytest.raises(Forbidden):
+            keyring.guard(clerk, await made(store, scopes=scopes))
+    admin = await made(store, role="admin")
+    with pytest.raises(Forbidden):
+        keyring.guard(clerk, admin)
+    keyring.guard(None, admin)
+    keyring.guard(admin, admin)
