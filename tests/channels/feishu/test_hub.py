@@ -160,7 +160,7 @@ async def test_while_the_token_server_holds_its_reply_others_are_answered(tmp_pa
         config["channels"]["team"] = team(server)
         async with HubProcess(tmp_path, config) as hub:
             await server.wait_call("token")
-            async with AsyncOpenAI(base_url=f"{hub.url}/v1", api_key=hub.key, timeout=5) as client:
+            async with AsyncOpenAI(base_url=f"{hub.url}/v1", api_key=hub.key) as client:
                 answer = await client.chat.completions.create(
                     model="assistant", messages=[{"role": "user", "content": "count to 3"}]
                 )

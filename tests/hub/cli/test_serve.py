@@ -31,7 +31,7 @@ class Slow:
     def find_spec(self, name, *_):
         if name == "hub.app":
             print("loading", flush=True)
-            time.sleep(20)
+            time.sleep(3600)
 sys.meta_path.insert(0, Slow())
 main()
 """
@@ -215,7 +215,7 @@ def test_it_ends_also_while_it_is_still_being_loaded(bothub: Bothub, number: int
         assert process.stdout is not None
         assert process.stdout.readline() == "loading\n"
         process.send_signal(number)
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_it_ends_while_a_platforms_library_is_still_imported(serve: Serve, bothub: Bothub) -> None:

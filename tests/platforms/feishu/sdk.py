@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, Self
 from urllib.parse import parse_qs, urlparse
 
+from tests.patience import PATIENCE
 from tests.platforms.feishu.server import FeishuServer
 from tests.platforms.feishu.wire import Json
 
@@ -42,7 +43,7 @@ class Bot:
 
     def __init__(self, server: FeishuServer, secret: str | None = None) -> None:
         builder = lark.Client.builder().app_id(server.app_id).app_secret(secret or server.app_secret)
-        self.client: Any = builder.domain(server.base_url).timeout(5).log_level(lark.LogLevel.CRITICAL).build()
+        self.client: Any = builder.domain(server.base_url).timeout(PATIENCE).log_level(lark.LogLevel.CRITICAL).build()
         tokens.cache.cache.clear()
 
     async def create(
