@@ -14,7 +14,7 @@ from hub.accounts.audit import By
 from hub.accounts.definitions import TOPIC, Change, Definition, Kind, Shown, Stale
 from hub.accounts.vault import Vault
 from hub.app.engine import Engine
-from hub.app.saved import Saved
+from hub.app.saved import Saved, read
 from hub.config import Config
 from hub.config.stored import KINDS, Place, Written, merged, told
 from hub.errors import Conflict, StoreUnavailable
@@ -105,23 +105,11 @@ class Live:
     async def _refresh(self) -> Saved:
         at = await self.engine.store.read(definitions.version)
         if at != self._saved.version:
-            saved = await self._read()
+            known = self._saved
+            saved = await read(self.engine.store, known.declared, known.vault, self.engine.clock())
             self._errors = await self._use(saved)
             self._saved = saved
         return self._saved
-
-    async def _read(self) -> Saved:
-        store, known = self.engine.store, self._saved
-        declared: list[tuple[Kind, str]] = [
-            (kind, name) for kind, section in KINDS.items() for name in getattr(known.declared, section)
-        ]
-        version, rows, gone = await store.read(definitions.read)
-        if new := {*declared} - {(row.kind, row.name) for row in rows}:
-            now = self.engine.clock()
-            new_in_order = [one for one in declared if one in new]
-            await store.write(lambda connection: definitions.number(connection, new_in_order, now))
-            version, rows, gone = await store.read(definitions.read)
-        return Saved(declared=known.declared, version=version, rows=rows, gone=gone, vault=known.vault)
 
     async def _use(self, saved: Saved) -> Mapping[Place, str]:
         """Go by what is saved, and say why parts of it are left out."""

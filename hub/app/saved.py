@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import UNSET
 from pydantic import BaseModel
 
+from hub.accounts import definitions
 from hub.accounts.definitions import MASK, Change, Definition, Draft, Kind
 from hub.accounts.vault import Unreadable, Vault
 from hub.config import Config
@@ -17,6 +18,7 @@ from hub.config.problems import Problem
 from hub.config.stored import KINDS, Place, Problems, Written, merged, secrets_in, told, without_secrets
 from hub.config.tree import is_mapping, merge
 from hub.errors import Conflict, NotFound, RequestError
+from hub.store import Store
 
 RIVALS: Mapping[Kind, tuple[Kind, ...]] = {"model": ("agent",), "agent": ("model",), "channel": ()}
 """What shares a name space."""
@@ -173,6 +175,19 @@ class Saved:
         for other in (kind, *RIVALS[kind]):
             if self.declares(other, name) or any(row.name == name for row in self.listed(other)):
                 raise Conflict(f"There is already {'an' if other == 'agent' else 'a'} {other} '{name}'.", code="exists")
+
+
+async def read(store: Store, declared: Config, vault: Vault, now: float) -> Saved:
+    """What is saved now, with an id for each thing that config.yaml declares."""
+    names: list[tuple[Kind, str]] = [
+        (kind, name) for kind, section in KINDS.items() for name in getattr(declared, section)
+    ]
+    version, rows, gone = await store.read(definitions.read)
+    known = {(row.kind, row.name) for row in rows}
+    if new := [one for one in names if one not in known]:
+        await store.write(lambda connection: definitions.number(connection, new, now))
+        version, rows, gone = await store.read(definitions.read)
+    return Saved(declared=declared, version=version, rows=rows, gone=gone, vault=vault)
 
 
 def _told(row: Definition) -> dict[str, Any]:

@@ -298,6 +298,47 @@ def restart(call: Call, name: str) -> None:
 
 
 @main.group()
+def models() -> None:
+    """Models, those that were saved while a hub ran too."""
+
+
+@models.command("list")
+@takes_json
+@click.pass_obj
+def models_list(call: Call) -> None:
+    """Show every model, and why one is not in use."""
+    from hub.cli.models import show
+
+    show(call)
+
+
+@models.command("save")
+@click.argument("name")
+@click.argument("given", nargs=-1, metavar="KEY=VALUE...")
+@takes_json
+@click.pass_obj
+def models_save(call: Call, name: str, given: tuple[str, ...]) -> None:
+    """Save a model called NAME, or change it: keys as in config.yaml.
+
+    `api_key=-` reads the key from standard input, `KEY=` takes it back to its default.
+    """
+    from hub.cli.models import save
+
+    save(call, name, given)
+
+
+@models.command("delete")
+@click.argument("name")
+@takes_json
+@click.pass_obj
+def models_delete(call: Call, name: str) -> None:
+    """Forget a model that was saved."""
+    from hub.cli.models import delete
+
+    delete(call, name)
+
+
+@main.group()
 def keys() -> None:
     """API keys: who may ask what."""
 

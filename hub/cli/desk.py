@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import channels
+from hub.accounts.definitions import version
 from hub.bus import Bus
 from hub.cli.call import Call
 from hub.cli.output import Failed
@@ -27,6 +28,8 @@ class Desk:
     """A configuration with its store; a hub that runs notices what the bus does within a second."""
 
     config: Config
+    """What a hub goes by: `declared` in config.yaml, or saved while one ran."""
+    declared: Config
     store: Store
     bus: Bus
     posts: Posts
@@ -41,13 +44,27 @@ def work(call: Call, task: Callable[[Desk], Awaitable[T]]) -> T:
     return asyncio.run(_work(load(call.path, call.environ), task))
 
 
-async def _work(config: Config, task: Callable[[Desk], Awaitable[T]]) -> T:
+async def _work(declared: Config, task: Callable[[Desk], Awaitable[T]]) -> T:
     async with AsyncExitStack() as stack:
-        store = await open_store(config.store_url)
+        store = await open_store(declared.store_url)
         stack.push_async_callback(store.close)
         await _prepare(store)
+        config = await _with_saved(declared, store)
         bus = Bus(store, LocalSignals(), time.time)
-        return await task(Desk(config=config, store=store, bus=bus, posts=Posts(bus, channels_of(config))))
+        posts = Posts(bus, channels_of(config))
+        return await task(Desk(config=config, declared=declared, store=store, bus=bus, posts=posts))
+
+
+async def _with_saved(config: Config, store: Store) -> Config:
+    """The configuration that a hub goes by: with what was saved while one ran."""
+    if not await store.read(version):
+        return config
+    # The composition root takes a second to import; who saved nothing does not pay for it.
+    from hub.accounts.vault import Vault
+    from hub.app.saved import read
+
+    vault = Vault(config.data_dir, config.secret_key.get_secret_value())
+    return (await read(store, config, vault, time.time())).merged[0]
 
 
 async def _prepare(store: Store) -> None:
