@@ -30,6 +30,8 @@ def _one_or_more(value: Any) -> Any:
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
 """Addresses with `*` for any text: `support:12345`, `support:*`, `*`."""
+Money = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
+"""An amount, exactly as written."""
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
 
 
@@ -127,7 +129,8 @@ class AgentSettings(Closed):
     context: Context = Context()
     routes: tuple[Route, ...] = ()
     """What goes to it, whoever else would answer there."""
-    month_quota: Decimal | None = Field(default=None, ge=0)
+    month_quota: Money | None = None
+    """What chats may spend with it in a month, where neither they nor their channel have a budget."""
 
     @model_validator(mode="after")
     def _gather_params(self) -> AgentSettings:

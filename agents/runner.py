@@ -15,7 +15,7 @@ from agents.models.tokens import estimate
 from agents.stopwatch import Stopwatch
 from agents.toolbox import Toolbox, chosen, handed_out, ours
 from agents.tools import STAY_SILENT, Source, Tool, schema
-from hub.agent import Reply, Step, Turn
+from hub.agent import Afford, Reply, Step, Turn
 from hub.errors import ModelError, ModelUnavailable
 from hub.message import Value
 from hub.model import Chunk, Completion, Model, ToolCall, Usage, answering
@@ -138,7 +138,7 @@ class Runner:
         schemas = [*map(schema, tools.values()), *theirs]
         view = await self.context.messages(turn, schemas, now)
         request = prepare(Completion(messages=view, tools=schemas, params=_params(turn)), "", self.params)
-        request = chosen(request, turn.steps)
+        request = await turn.afford(chosen(request, turn.steps))
         limit = asyncio.timeout_at(deadline)
         try:
             async with limit, answering(self.model, request) as chunks:
@@ -155,9 +155,9 @@ class Runner:
         self.context.learn(request, said.usage, said.model)
         return True
 
-    async def summarize(self, conversation: list[dict[str, Any]]) -> Reply:
+    async def summarize(self, conversation: list[dict[str, Any]], afford: Afford) -> Reply:
         """Have the model sum up a part of a conversation; of the agent's own parameters none is asked for."""
-        request, text = summary_request(conversation), list[str]()
+        request, text = await afford(summary_request(conversation)), list[str]()
         usage, model = Usage(), self.model_name
         limit = asyncio.timeout(self.limits.seconds)
         try:

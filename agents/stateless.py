@@ -49,6 +49,7 @@ class Stateless:
 
     async def _pass(self, asked: Completion, turn: Turn) -> AsyncGenerator[Chunk]:
         """What the model says, as it says it."""
+        asked = await turn.afford(asked)
         step = _Step(turn, asked, self._runner)
         with step.counted():
             async with answering(self._runner.model, asked) as chunks:
@@ -75,7 +76,8 @@ class _Run:
         while True:
             last = self._runner.limits.reached(self._turn.steps)
             tools = {} if last else self._own
-            step = _Step(self._turn, self._request(tools), self._runner)
+            request = await self._turn.afford(self._request(tools))
+            step = _Step(self._turn, request, self._runner)
             with step.counted():
                 async with aclosing(self._say(step)) as said:
                     async for chunk in said:

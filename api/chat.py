@@ -72,7 +72,7 @@ class Queued(TypedDict):
     body=NewChat,
     form=AgentForm,
     example=HELLO,
-    errors=(404, 415, 422, 429, 502, 504),
+    errors=(402, 404, 415, 422, 429, 502, 504),
     headers={**SESSION_SENT, "Accept": "`text/event-stream` for the turn as events."},
     sends=TURN_SENT,
     once=True,
@@ -123,6 +123,7 @@ async def _asked(make: Callable[[Ask], Awaitable[Response]], *, streams: bool = 
     ask = Ask(
         agent=agent.name,
         key_id=current.key().id,
+        payer=current.key().pays,
         session_id=session or DEFAULT_SESSION,
         parts=await _parts(new, files),
         posts_to=current.key().posts_to,

@@ -14,7 +14,7 @@ from api.openai.request import TURN
 from api.openai.wire import DONE
 from api.wire import answer
 from hub import errors
-from hub.accounts.turns import TurnRecord
+from hub.accounts.turns import INSUFFICIENT, TurnRecord
 from hub.message import Value
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,7 @@ class Told(Exception):
 STATUSES: tuple[tuple[type[errors.RequestError], int, str, str | None], ...] = (
     (errors.Unauthorized, 401, "authentication_error", "invalid_api_key"),
     (errors.Forbidden, 403, "permission_error", "forbidden"),
+    (errors.PaymentRequired, 402, INSUFFICIENT, INSUFFICIENT),
     (errors.NotFound, 404, "not_found_error", "not_found"),
     (errors.Conflict, 409, "invalid_request_error", "conflict"),
     (errors.TooLarge, 413, "invalid_request_error", "too_large"),
@@ -213,6 +214,8 @@ def of_turn(record: TurnRecord) -> Problem:
         message = "The turn was cancelled."
         return Problem(status=409, message=message, type="server_error", code="turn_cancelled", headers=headers)
     code = record.error_code or "internal_error"
+    if code == INSUFFICIENT:
+        return Problem(status=402, message=record.error or "", type=code, code=code, headers=headers)
     status = 500 if code == "internal_error" else UPSTREAM.get(_number(code), 502)
     kind = "rate_limit_error" if status == 429 else "server_error"
     message = record.error or "The turn failed."

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from hub.channel import COMMANDS
 
@@ -36,6 +37,8 @@ def _url(value: str) -> str:
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
 """A time span: `500ms`, `8s`, `5m`, `1h`, `1d`, or a number of seconds."""
 Url = Annotated[str, AfterValidator(_url)]
+Money = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
+"""An amount, exactly as written."""
 NO_SECRET = SecretStr("")
 MISSING = "is missing"
 
@@ -51,6 +54,8 @@ class Chat(Closed):
 
     groups: Groups | None = None
     agent: str | None = None
+    month_quota: Money | None = None
+    """What it may spend in a month; None: the channel's budget counts."""
 
 
 class Rate(Closed):
@@ -123,8 +128,16 @@ class ChannelSettings(Closed):
     bots: Literal["ignore", "allow"] = "ignore"
     preview: bool = True
     commands: Annotated[Commands, BeforeValidator(_commands)] = Commands()
+    month_quota: Money | None = None
+    """What all its chats may spend in a month that have no budget of their own; None: the agent's budget counts."""
     payer: int | None = None
     """The id of the key that pays in its place."""
+
+    @model_validator(mode="after")
+    def _has_one_budget(self) -> ChannelSettings:
+        if self.payer is not None and self.month_quota is not None:
+            raise ValueError("has 'payer' and 'month_quota': give one of them")
+        return self
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """What keeps an enabled channel from running: a key and what is wrong with it."""

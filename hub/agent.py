@@ -5,12 +5,12 @@ An agent sees a `Turn` and nothing else: no bus, no database. What it does throu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from hub.message import Address, Buttons, File, Message, Part, Value
-from hub.model import Pace, ToolCall, Usage
+from hub.model import Completion, Pace, ToolCall, Usage
 from hub.when import When
 
 
@@ -195,6 +195,14 @@ class Turn(Protocol):
         """What is in a file that came with a message; raises NotFound when it was removed."""
         ...
 
+    async def afford(self, request: Completion) -> Completion:
+        """Have the money for a model call set aside: the request as it may be made, before each one.
+
+        Raises PaymentRequired, which ends the turn. What the call did cost is taken from the usage of the step or
+        reply that it belongs to, or from `spent`.
+        """
+        ...
+
     async def checkpoint(self, step: Step) -> None:
         """Make a finished step durable; raises LeaseLost when another process has the turn."""
         ...
@@ -250,7 +258,7 @@ class Agent(Protocol):
     """Something that takes a turn and answers."""
 
     async def answer(self, turn: Turn) -> Reply:
-        """Run the turn to its end; raises ModelError.
+        """Run the turn to its end; raises ModelError, PaymentRequired.
 
         Cancelled when its asker no longer wants it, and where a newer message interrupts it: then it is called again,
         with that message too and with what `steps` has.
@@ -258,13 +266,18 @@ class Agent(Protocol):
         ...
 
 
+Afford = Callable[[Completion], Awaitable[Completion]]
+
+
 @runtime_checkable
 class Summarizes(Protocol):
     """An agent that can put into few words what there is no room for any more."""
 
-    async def summarize(self, conversation: list[dict[str, Any]]) -> Reply:
+    async def summarize(self, conversation: list[dict[str, Any]], afford: Afford) -> Reply:
         """Sum up a part of a conversation, in OpenAI's shape; an earlier summary comes first, as a system message.
 
-        Raises ModelError. It runs beside turns and holds none of them up; nothing of it is shown.
+        `afford` is as a turn's. It runs beside turns and holds none of them up; nothing of it is shown.
+
+        Raises ModelError, PaymentRequired.
         """
         ...

@@ -180,6 +180,7 @@ class Asks:
             instructions=ask.instructions,
             tools=ask.tools,
             results=ask.results,
+            payer=ask.payer,
         )
         record = TurnRecord(
             id=ask.id,

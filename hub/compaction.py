@@ -7,19 +7,21 @@ the oldest turns out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
 
 from hub import history, memory
-from hub.accounts.turns import TurnRecord, save
+from hub.accounts.billing import Bill, Billing
+from hub.accounts.tariff import Tariff
+from hub.accounts.turns import TurnRecord
 from hub.agent import Agent, Reply, Summarizes
 from hub.bus import Bus, Lease, Publish
-from hub.errors import ModelError
+from hub.errors import ModelError, PaymentRequired
 from hub.history import Oldest
 from hub.memory import Summary
-from hub.message import API, Address, Value
+from hub.message import API, Address, Payer, Value
 from hub.store import Connection
 from hub.turn import RunningTurn
 from hub.view import as_chat, brief, within
@@ -40,11 +42,14 @@ class Compaction(Value, frozen=True, kw_only=True):
     address: Address
     session: int
     tokens: int
+    payer: Payer | None = None
 
 
 def compaction(turn: RunningTurn, agent: str, session: int, now: float) -> Publish:
     """Ask for a summary of what is oldest in a turn's session; turns that ask for the same one ask once."""
-    wanted = Compaction(agent=agent, address=turn.address, session=session, tokens=turn.room.tokens)
+    wanted = Compaction(
+        agent=agent, address=turn.address, session=session, tokens=turn.room.tokens, payer=turn.bill.payer
+    )
     after = 0 if turn.past.summary is None else turn.past.summary.upto
     return Publish(
         inbox=INBOX,
@@ -55,11 +60,19 @@ def compaction(turn: RunningTurn, agent: str, session: int, now: float) -> Publi
 
 
 class Compactor:
-    """Handles the inbox of what is to be summed up; `agents` by name."""
+    """Handles the inbox of what is to be summed up; `agents` by name, and what their models cost."""
 
-    def __init__(self, bus: Bus, agents: Mapping[str, Agent]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        agents: Mapping[str, Agent],
+        tariffs: Callable[[str], Tariff] = lambda _: Tariff(),
+        billing: Billing | None = None,
+    ) -> None:
         self._bus = bus
         self._agents = agents
+        self._tariffs = tariffs
+        self._billing = billing or Billing(bus.store, bus.clock)
 
     async def handle(self, work: Work) -> Outcome:
         """Write the summary, unless another one made it superfluous."""
@@ -71,22 +84,31 @@ class Compactor:
         part = await self._bus.store.read(lambda c: history.oldest(c, wanted.session, keep, wanted.tokens))
         if part is None:
             return Done(outcome="silent", reason="nothing to sum up")
+        number = f"{memory.summaries(wanted.session)}:{part.number}"
+        async with self._billing.bill(number, self._tariffs(wanted.agent), wanted.payer) as bill:
+            return await self._sum_up(agent, wanted, part, bill)
+
+    async def _sum_up(self, agent: Summarizes, wanted: Compaction, part: Oldest, bill: Bill) -> Outcome:
         began = self._bus.clock()
         before = [] if part.before is None else [{"role": "system", "content": part.before.text}]
         try:
-            reply = await agent.summarize([*before, *as_chat(brief(part.entries))])
+            reply = await agent.summarize([*before, *as_chat(brief(part.entries))], bill.afford)
+        except PaymentRequired as error:
+            return Done(outcome="refused", reason="budget", error=str(error))
         except ModelError as error:
             return Retry(why=error)
         if not reply.text.strip():
             return Retry(why="the model wrote no summary")
-        return self._done(wanted, part, reply, began)
+        bill.used(reply.usage, reply.model)
+        bill.leave()
+        return self._done(wanted, part, reply, began, bill)
 
     async def exhausted(self, lease: Lease, why: Why) -> Done:
         """Leave it: the view goes on leaving the oldest turns out."""
         log.warning("not summed up", session=lease.lane, error=str(why))
         return Done(outcome="dead", reason="failed", error=str(why))
 
-    def _done(self, wanted: Compaction, part: Oldest, reply: Reply, began: float) -> Done:
+    def _done(self, wanted: Compaction, part: Oldest, reply: Reply, began: float, bill: Bill) -> Done:
         now = self._bus.clock()
         summary = Summary(
             text=within(reply.text, wanted.tokens // 4), upto=part.upto, usage=reply.usage, model=reply.model
@@ -109,7 +131,7 @@ class Compactor:
 
         def write(connection: Connection) -> None:
             history.keep_summary(connection, wanted.session, part.number, summary, now)
-            save(connection, record)
+            bill.write(connection, record)
 
         log.info("summed up", session=wanted.session, agent=wanted.agent, upto=part.upto, seconds=round(now - began, 3))
         return Done(outcome="answered", also=write)

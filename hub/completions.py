@@ -11,7 +11,9 @@ from typing import TypeVar
 import structlog
 
 from hub import tokens, tracing
-from hub.accounts.turns import Call, Stage, Status, TurnRecord, Work, error_code, save
+from hub.accounts.billing import Bill, Billing
+from hub.accounts.tariff import FREE, Tariff
+from hub.accounts.turns import Call, Stage, Status, TurnRecord, Work, error_code
 from hub.agent import Step, Turn
 from hub.errand import Desk, Errand
 from hub.errors import RequestError, TurnTimeout
@@ -42,6 +44,7 @@ class Target:
     model: Model
     model_name: str
     agent: str | None = None
+    tariff: Tariff = FREE
     answer: Callable[[Completion, Turn], AsyncIterator[Chunk]] | None = None
     """How the agent answers."""
 
@@ -58,6 +61,7 @@ class Completions:
         *,
         estimate: Callable[[Completion, str], Usage],
         timeout: float | None = None,
+        billing: Billing | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -65,20 +69,27 @@ class Completions:
         self._desk = desk
         self._estimate = estimate
         """Counts the tokens of an answer that was cut off before its usage came."""
+        self._billing = billing or Billing(store, clock)
         self._timeout = timeout
         """How long to wait for the first of an answer, in seconds; a model knows how long its silences may be."""
 
     async def complete(self, call: Call) -> AsyncGenerator[Chunk]:
-        """Answer and record the turn, cancelled when the iterator is closed early; raises a ModelError, TurnTimeout."""
+        """Answer and record the turn, cancelled when the iterator is closed early.
+
+        Raises a ModelError, PaymentRequired, TurnTimeout.
+        """
         target = self._targets[call.name]
-        errand = Errand(call, target.agent or "", self._desk)
-        answer = target.answer(call.completion, errand) if target.answer else target.model.complete(call.completion)
 
         def cut_off(said: _Said) -> Usage:
             return self._estimate(call.completion, "".join((*said.thought, *said.text)))
 
         async with self._recorded(call, target, cut_off) as said:
+            errand = Errand(call, target.agent or "", self._desk, said.bill)
             try:
+                if target.answer:
+                    answer = target.answer(call.completion, errand)
+                else:
+                    answer = target.model.complete(await said.bill.afford(call.completion))
                 async with stopping(answer) as chunks:
                     chunk = await self._in_time(anext(chunks, None))
                     while chunk is not None:
@@ -96,17 +107,19 @@ class Completions:
         target, model = self._able(work.name, Embedder, "embed texts")
         guess = Usage(prompt=tokens.of_inputs(inputs), estimated=True)
         async with self._recorded(work, target, lambda _: guess) as said:
+            await said.bill.reserve(target.tariff.embedding(inputs))
             found = await self._in_time(model.embed(inputs, dimensions))
-            said.usage = found.usage
+            said.count(found.usage)
         return found
 
     async def transcribe(self, work: Work, recording: Recording) -> Transcript:
         """Write down and record; raises RequestError when it cannot, a ModelError, TurnTimeout."""
         target, model = self._able(work.name, Transcriber, "transcribe recordings")
         async with self._recorded(work, target, lambda _: Usage(estimated=True)) as said:
+            await said.bill.reserve(target.tariff.recording(recording))
             found = await self._in_time(model.transcribe(recording))
             said.text.append(found.text)
-            said.usage = found.usage
+            said.count(found.usage)
         return found
 
     def _able(self, name: str, ability: type[T], does: str) -> tuple[Target, T]:
@@ -122,21 +135,23 @@ class Completions:
         self, work: Work, target: Target, cut_off: Callable[[_Said], Usage]
     ) -> AsyncGenerator[_Said, None]:
         """Record what is done in the block; `cut_off` guesses the usage of what ends before its usage came."""
-        said = _Said(created_at=self._clock(), model=target.model_name)
-        try:
-            with _invoking(target, work):
-                yield said
-            said.status = "completed"
-        except TurnTimeout:
-            raise
-        except Exception as failure:
-            said.status, said.error = "failed", failure
-            raise
-        finally:
-            # A model that failed without a word has used nothing.
-            if said.usage is None and (said.first_at is not None or said.error is None):
-                said.usage = cut_off(said)
-            await self._record(work, target, said)
+        bill = self._billing.bill(work.id, target.tariff, work.payer)
+        said = _Said(created_at=self._clock(), model=target.model_name, bill=bill)
+        async with bill:
+            try:
+                with _invoking(target, work):
+                    yield said
+                said.status = "completed"
+            except TurnTimeout:
+                raise
+            except Exception as failure:
+                said.status, said.error = "failed", failure
+                raise
+            finally:
+                # A model that failed without a word has used nothing.
+                if said.usage is None and (said.first_at is not None or said.error is None):
+                    said.count(cut_off(said))
+                await self._record(work, target, said)
 
     async def _record(self, work: Work, target: Target, said: _Said) -> None:
         now = self._clock()
@@ -161,7 +176,8 @@ class Completions:
             trace_id=tracing.trace_id(tracing.traceparent()),
             stages=said.stages,
         )
-        await self._store.write(lambda connection: save(connection, record))
+        await self._store.write(lambda connection: said.bill.write(connection, record))
+        said.bill.written()
         log.info(
             "completion",
             id=work.id,
@@ -208,6 +224,7 @@ class _Said:
 
     created_at: float
     model: str
+    bill: Bill
     status: Status = "cancelled"
     text: list[str] = field(default_factory=list[str])
     thought: list[str] = field(default_factory=list[str])
@@ -222,6 +239,11 @@ class _Said:
         if chunk.reasoning:
             self.thought.append(chunk.reasoning)
         self.finish = chunk.finish or self.finish
-        if chunk.usage is not None:
-            self.usage = chunk.usage if self.usage is None else self.usage + chunk.usage
         self.model = chunk.model or self.model
+        if chunk.usage is not None:
+            self.count(chunk.usage)
+
+    def count(self, usage: Usage) -> None:
+        """Count what a call took that has ended."""
+        self.usage = usage if self.usage is None else self.usage + usage
+        self.bill.used(usage, self.model)

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from hub.accounts.billing import Bill
 from hub.accounts.turns import Call
 from hub.agent import Fact, Recalled, Receipt, Room, Schedule, Scope, Step
 from hub.errors import Forbidden, NotFound, RequestError
 from hub.files import FileStore
 from hub.message import API, Address, Author, Buttons, Delivery, File, Message, Part, Text
-from hub.model import ToolCall, Usage
+from hub.model import Completion, ToolCall, Usage
 from hub.posts import Posts, may_post
 from hub.when import When
 
@@ -31,7 +32,7 @@ class Desk:
 class Errand:
     """The `Turn` of one call: its tools may post and store files; memory and schedules they are refused."""
 
-    def __init__(self, call: Call, agent: str, desk: Desk) -> None:
+    def __init__(self, call: Call, agent: str, desk: Desk, bill: Bill) -> None:
         self.id = call.id
         self.address = Address(API, str(call.key_id), call.session_id)
         self.steps: list[Step] = []
@@ -40,6 +41,7 @@ class Errand:
         self._call = call
         self._agent = agent
         self._desk = desk
+        self._bill = bill
 
     @property
     def messages(self) -> Sequence[Message]:
@@ -70,6 +72,10 @@ class Errand:
     async def open(self, file: File) -> bytes:
         """Nothing: the caller's files are in its messages."""
         raise NotFound(f"There is no file '{file.name}' here.")
+
+    async def afford(self, request: Completion) -> Completion:
+        """The request as it may be made; raises PaymentRequired."""
+        return await self._bill.afford(request)
 
     async def checkpoint(self, step: Step) -> None:
         """Note a step; it is not stored."""
@@ -114,7 +120,7 @@ class Errand:
 
     def spent(self, usage: Usage, model: str) -> None:
         """Count the tokens of a model call that was cut off."""
-        del model
+        self._bill.used(usage, model)
         self.lost += usage
 
     @contextmanager

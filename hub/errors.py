@@ -5,6 +5,7 @@ HubError
 ├── RequestError            the caller changes the request
 │   ├── Unauthorized        ... sends a valid key
 │   ├── Forbidden           ... asks an admin for the right
+│   ├── PaymentRequired     ... when there is money for it again
 │   ├── NotFound            ... names something that exists
 │   ├── Conflict            ... uses another name or idempotency key
 │   ├── TooLarge            ... sends less
@@ -59,6 +60,10 @@ class Unauthorized(RequestError):
 
 class Forbidden(RequestError):
     """The key is valid and may not do this."""
+
+
+class PaymentRequired(RequestError):
+    """The quota and the balance of who pays do not cover what this may cost."""
 
 
 class NotFound(RequestError):

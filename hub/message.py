@@ -84,6 +84,17 @@ class Author(Value, frozen=True, kw_only=True):
     """`bot` is somebody else's; `agent` is ours."""
 
 
+class Payer(Value, frozen=True, kw_only=True):
+    """Who pays for what a message asks: a key, which needs no reservations where it is `unlimited`.
+
+    `limited` are the keys whose limits count its tokens.
+    """
+
+    key: int
+    unlimited: bool = False
+    limited: tuple[int, ...] = ()
+
+
 class Message(Value, frozen=True, kw_only=True):
     """One thing said to an agent; `at` is a Unix time in seconds."""
 
@@ -118,6 +129,8 @@ class Message(Value, frozen=True, kw_only=True):
     """Functions that the asker runs itself, in the shape of chat completions (HTTP only)."""
     results: dict[str, str] = {}
     """What its functions returned that it was asked to run, by the ids of their calls (HTTP only)."""
+    payer: Payer | None = None
+    """Who pays (HTTP only); None: the budget of the chat, if it has one."""
 
     @property
     def text(self) -> str:

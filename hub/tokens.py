@@ -6,7 +6,7 @@ takes more bytes in UTF-8 is counted higher. What a model really counts is learn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -36,6 +36,13 @@ def of_inputs(inputs: Sequence[str | list[int]]) -> int:
 def of_json(value: object) -> int:
     """Of what a model is given as JSON: tools, calls."""
     return of_text(msgspec.json.encode(value).decode()) if value else 0
+
+
+def longest(params: Mapping[str, Any], max_output: int | None) -> int | None:
+    """The most tokens an answer may have: what the request says, but no more than the model's `max_output`."""
+    asked = (params.get("max_completion_tokens"), params.get("max_tokens"))
+    limit = next((each for each in asked if each is not None), max_output)
+    return limit if limit is None or max_output is None else min(limit, max_output)
 
 
 def _message(message: dict[str, Any]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
@@ -11,8 +11,11 @@ from typing import Any, Literal, NoReturn
 import msgspec
 import structlog
 
-from hub import facts, history, memory, tokens
-from hub.accounts.turns import Sign, signs_of
+from hub import facts, history, memory, tokens, tracing
+from hub.accounts import turns
+from hub.accounts.billing import Bill, Billing
+from hub.accounts.tariff import FREE, Tariff
+from hub.accounts.turns import Sign, Status, TurnRecord, signs_of
 from hub.agent import Fact, Receipt, Reply, Room, Step
 from hub.bus import Bus, Hold, Waiting
 from hub.errors import Forbidden, RequestError, StoreUnavailable
@@ -20,8 +23,8 @@ from hub.exhibits import Exhibits, Reader
 from hub.facts import place_of
 from hub.files import FileStore
 from hub.memory import Entry, Heard, Said, Stepped
-from hub.message import API, Address, Author, Buttons, Delivery, File, Live, Message, Part, news_of
-from hub.model import ToolCall, Usage
+from hub.message import API, Address, Author, Buttons, Delivery, File, Live, Message, Part, Payer, news_of
+from hub.model import Completion, ToolCall, Usage
 from hub.posts import Posts, may_post
 from hub.recall import TurnMemory
 from hub.reminders import Reminders
@@ -63,11 +66,21 @@ class Persona:
     """What becomes of messages that come to a chat's turn while it runs."""
     debounce: float = 0.0
     """Seconds to wait for more of the same sender before a chat's turn begins."""
+    tariff: Tariff = FREE
+    """What the models cost that may answer."""
+    billing: Billing | None = None
+    payer: Callable[[Address], Payer | None] = lambda _: None
+    """Who pays for what is asked in a chat."""
 
     @property
     def author(self) -> Author:
         """Who its messages are from."""
         return Author(id=self.name, name=self.name, kind="agent")
+
+    def bill(self, message: Message) -> Bill:
+        """The bill of a message's turn."""
+        billing = self.billing or Billing(self.bus.store, self.bus.clock)
+        return billing.bill(message.id, self.tariff, message.payer or self.payer(message.address))
 
 
 class RunningTurn:
@@ -78,6 +91,7 @@ class RunningTurn:
         self._bus = persona.bus
         self._lease = work.lease
         self.messages: list[Message] = [message_of(work.lease.head)]
+        self.bill = persona.bill(self.message)
         self.started_at = persona.bus.clock()
         self.first_token_at: float | None = None
         self.session: int | None = None
@@ -173,6 +187,8 @@ class RunningTurn:
             self.session = memory.current_session(connection, self._persona.name, self.address)
         if entries:
             self.entries, self.journaled = entries, len(entries)
+            if not self.bill.is_free:
+                self.bill.resume(turns.charged(connection, self.id))
         else:
             if self.session is not None and self.message.results:
                 self._asked = memory.calling(connection, self.session, self.id)
@@ -191,7 +207,7 @@ class RunningTurn:
             for at, entry in enumerate(self.entries):  # it grows meanwhile
                 if isinstance(entry, Heard):
                     if at >= self.journaled:
-                        written, used = await self._persona.voices.written(self.messages[number])
+                        written, used = await self._persona.voices.written(self.messages[number], self.bill)
                         self.messages[number], self.entries[at] = written, heard(written, self._asked)
                         self._meter(used, "")
                     number += 1
@@ -298,8 +314,13 @@ class RunningTurn:
         """What is in a file that came with a message."""
         return await self._exhibits.open(file)
 
+    async def afford(self, request: Completion) -> Completion:
+        """The request as it may be made, with the money for it set aside."""
+        return await self.bill.afford(request)
+
     async def checkpoint(self, step: Step) -> None:
         """Make a finished step durable."""
+        self.bill.used(step.usage, step.model)
         # All of it before the write: when a stop cuts that off, it may be stored or not, and nothing is said twice.
         self._finish(step)
         self.entries.append(memory.stepped(step))
@@ -313,8 +334,11 @@ class RunningTurn:
 
         def write(connection: Connection) -> None:
             written.append(self._append(connection, self.entries[:count]))
+            if self.bill.is_open:
+                self.bill.write(connection, self.record("running", session=written[-1]))
 
         await self._bus.commit(Hold(lease=self._lease), also=write)
+        self.bill.written()
         self.session, self.journaled = written[0], max(self.journaled, count)
 
     def append(self, connection: Connection, last: Entry) -> int:
@@ -411,6 +435,7 @@ class RunningTurn:
 
     def finish(self, reply: Reply) -> None:
         """Take over the agent's last words."""
+        self.bill.used(reply.usage, reply.model)
         self._meter(reply.usage, reply.model)
         self._say(reply.text)
         if reply.silent:
@@ -420,6 +445,28 @@ class RunningTurn:
         self._meter(step.usage, step.model)
         self._say(step.text)
         self.steps.append(step)
+
+    def record(self, status: Status, **how: Any) -> TurnRecord:
+        """The turn's row as it is now; `how` it ended."""
+        asker = self.address if self.address.channel == API else None
+        return TurnRecord(
+            id=self.id,
+            address=str(self.address),
+            session_id=asker and asker.thread_id,
+            key_id=asker and int(asker.chat_id),
+            status=status,
+            agent=self._persona.name,
+            model=self.model,
+            usage=self.usage,
+            created_at=self.message.at,
+            started_at=self.started_at,
+            first_token_at=self.first_token_at,
+            accepted_at=self.accepted_at,
+            tries=self.tries,
+            request_id=self.message.request_id,
+            trace_id=tracing.trace_id(self.message.trace),
+            **how,
+        )
 
     def _say(self, text: str) -> None:
         """The text of a step is complete."""
@@ -449,6 +496,7 @@ class RunningTurn:
 
     def spent(self, usage: Usage, model: str) -> None:
         """Count the tokens of a model call that was cut off."""
+        self.bill.used(usage, model)
         self._meter(usage, model)
         self.lost += usage
 

@@ -13,11 +13,11 @@ import structlog
 
 from hub import bus as buses
 from hub import tracing
-from hub.accounts.turns import Sign, Status, TurnRecord, end_of, error_code, save, signs_of
+from hub.accounts.turns import Sign, Status, TurnRecord, end_of, error_code, signs_of
 from hub.agent import Agent, Reply, Summarizes
 from hub.bus import Lease, Publish
 from hub.compaction import compaction
-from hub.errors import ModelError, ModelRefused
+from hub.errors import HubError, ModelError, ModelRefused, PaymentRequired
 from hub.memory import Said
 from hub.message import API, Delivery, Live, Part, Text, reply_id
 from hub.metrics import TURNS
@@ -29,6 +29,9 @@ from hub.worker import Defer, Done, Outcome, Retry, Why, Work, named, take_up
 
 log = structlog.get_logger()
 TYPING_EVERY = 4.0
+TOLD_EVERY = 3600.0
+"""A chat is told at most this often that its budget is used up, in seconds."""
+USED_UP = "I have used up what I may spend here for now. I can answer again when my operator adds to it, or next month."
 
 
 class TurnHandler:
@@ -49,7 +52,8 @@ class TurnHandler:
             "bothub.address": str(turn.address),
         }
         with tracing.span(f"invoke_agent {self.persona.name}", told) as span:
-            outcome = await self._handled(turn, work)
+            async with turn.bill:
+                outcome = await self._handled(turn, work)
             span.set({"bothub.outcome": named(outcome)})
         return outcome
 
@@ -60,6 +64,8 @@ class TurnHandler:
             return Defer(until=until)
         try:
             reply = await self._answer(turn, work)
+        except PaymentRequired as error:
+            return self._refused(turn, error)
         except ModelError as error:
             if turn.address.channel != API and not isinstance(error, ModelRefused):
                 return Retry(why=error)
@@ -148,6 +154,22 @@ class TurnHandler:
             return self._done(turn, "dead", "failed", said, reason="told", error=error)
         return self._done(turn, "dead", "failed", said, error=error, say=text_parts(_apology(turn, error)))
 
+    def _refused(self, turn: RunningTurn, error: PaymentRequired) -> Done:
+        """Nobody pays for more: a program is told so, a chat at most once an hour, unless an answer was begun there."""
+        said = Said(text=turn.unfinished, mark="failed", usage=turn.lost, model=turn.model or "")
+        begun = bool(turn.response) or turn.may_show or turn.message.waited_for
+        slot = int(self._bus.clock() / TOLD_EVERY)
+        return self._done(
+            turn,
+            "refused",
+            "failed",
+            said,
+            reason="budget",
+            error=error,
+            say=text_parts(f"{turn.response}\n\n{USED_UP}".strip()),
+            once=None if begun else f"budget.{turn.address}.{slot}",
+        )
+
     def _done(
         self,
         turn: RunningTurn,
@@ -157,15 +179,17 @@ class TurnHandler:
         *,
         reason: str | None = None,
         finish: str | None = None,
-        error: ModelError | str | None = None,
+        error: HubError | str | None = None,
         say: tuple[Part, ...] = (),
         closes: bool = False,
+        once: str | None = None,
     ) -> Done:
         record = self._record(turn, status, finish, error)
+        turn.bill.leave()
 
         def write(connection: Connection) -> None:
             session = turn.append(connection, said)
-            save(connection, msgspec.structs.replace(record, session=session))
+            turn.bill.write(connection, msgspec.structs.replace(record, session=session))
 
         TURNS.labels(self.persona.name, status).inc()
         log.info(
@@ -181,15 +205,16 @@ class TurnHandler:
             outcome=outcome,
             reason=reason,
             error=None if error is None else str(error),
-            publishes=(*self._says(turn, say, closes), *self._asks_for_room(turn)),
+            publishes=(*self._says(turn, say, closes, once), *self._asks_for_room(turn)),
             also=write,
             tell=_tell_end(turn, record),
         )
 
-    def _says(self, turn: RunningTurn, say: tuple[Part, ...], closes: bool) -> tuple[Publish, ...]:
+    def _says(self, turn: RunningTurn, say: tuple[Part, ...], closes: bool, once: str | None) -> tuple[Publish, ...]:
         if turn.address.channel == API or not (say or closes):
             return ()
-        return (publish(self._reply(turn, say, closes)),)
+        reply = self._reply(turn, say, closes)
+        return (publish(reply if once is None else msgspec.structs.replace(reply, id=once)),)
 
     def _asks_for_room(self, turn: RunningTurn) -> tuple[Publish, ...]:
         """A summary of what is oldest, before there is no more room for it."""
@@ -198,30 +223,15 @@ class TurnHandler:
         return (compaction(turn, self.persona.name, turn.session, self._bus.clock()),)
 
     def _record(
-        self, turn: RunningTurn, status: Status, finish: str | None, error: ModelError | str | None
+        self, turn: RunningTurn, status: Status, finish: str | None, error: HubError | str | None
     ) -> TurnRecord:
-        asker = turn.address if turn.address.channel == API else None
-        return TurnRecord(
-            id=turn.id,
-            address=str(turn.address),
-            session_id=asker and asker.thread_id,
-            key_id=asker and int(asker.chat_id),
-            status=status,
-            agent=self.persona.name,
-            model=turn.model,
+        return turn.record(
+            status,
             response=turn.response,
             finish=finish,
             error=None if error is None else str(error),
             error_code=None if error is None else error_code(error),
-            usage=turn.usage,
-            created_at=turn.message.at,
-            started_at=turn.started_at,
-            first_token_at=turn.first_token_at,
             finished_at=self._bus.clock(),
-            accepted_at=turn.accepted_at,
-            tries=turn.tries,
-            request_id=turn.message.request_id,
-            trace_id=tracing.trace_id(turn.message.trace),
         )
 
     def _reply(self, turn: RunningTurn, parts: tuple[Part, ...], closes: bool) -> Delivery:

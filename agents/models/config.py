@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from importlib.util import find_spec
-from typing import Annotated, Literal, get_args
+from typing import Literal, get_args
 
 from pydantic import Field, SecretStr, field_validator
 
-from agents.config import Closed
-
-Price = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
-"""Money per 1,000,000 tokens, exactly as written."""
-
+from agents.config import Closed, Money
 
 PROVIDED = {"anthropic": "anthropic", "bedrock-converse": "boto3"}
 """Providers that need the extra `providers`, and the SDK each is asked with."""
@@ -57,10 +53,12 @@ class ModelSettings(Closed):
     api_key: SecretStr = SecretStr("")
     model: str = ""
     """What the provider calls it."""
-    price_in: Price = Decimal(0)
-    price_out: Price = Decimal(0)
-    price_cached: Price | None = None
-    """None: cached tokens cost what others do."""
+    price_in: Money = Decimal(0)
+    price_out: Money = Decimal(0)
+    price_cached: Money | None = None
+    """None: cached tokens cost what others do. All three are per 1,000,000 tokens."""
+    image_tokens: int = Field(default=4096, ge=0)
+    """The most tokens that an image may be counted as."""
     context: int | None = Field(default=None, ge=1)
     max_output: int | None = Field(default=None, ge=1)
     multiple: bool = False
@@ -107,6 +105,8 @@ class ModelSettings(Closed):
 
     def hints(self) -> Iterator[tuple[str, str]]:
         """What an operator should know of an enabled model: a key, and a sentence."""
+        if self.price_out and self.max_output is None:
+            yield "max_output", "is missing; answers that a quota pays for get at most 4096 tokens"
         if self.provider in OTHERS:
             yield "provider", f"'{self.provider}' is asked through pydantic-ai and not tested with bothub"
 

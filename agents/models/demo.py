@@ -14,10 +14,10 @@ from uuid import uuid4
 
 import msgspec
 
-from agents.models.tokens import most
 from hub.errors import ModelRefused, ModelUnavailable, RequestError
 from hub.message import Address
 from hub.model import Chunk, Completion, Embeddable, Embeddings, Recording, ToolCall, Transcript, Usage
+from hub.tokens import longest
 
 _MOST = 100_000
 _BREATH = 100
@@ -240,7 +240,7 @@ def _limited(text: str, params: dict[str, Any], max_output: int | None) -> tuple
     stop: str | list[str] | None = params.get("stop")
     for mark in [stop] if isinstance(stop, str) else stop or []:
         text = text.partition(mark)[0] if mark else text
-    limit = most(params, max_output)
+    limit = longest(params, max_output)
     pieces: list[str] = _PIECE.findall(text)
     if limit is None or len(pieces) <= limit:
         return text, "stop"

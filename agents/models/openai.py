@@ -28,11 +28,11 @@ from aiohttp import (
 
 from agents.models.events import Reader, embeddings, refusal, transcript, whole
 from agents.models.patience import Patience
-from agents.models.tokens import most
 from agents.models.upstream import Timeouts, Upstream
 from hub import tracing
 from hub.errors import ModelError, ModelUnavailable
 from hub.model import Chunk, Completion, Embeddable, Embeddings, Recording, Transcript
+from hub.tokens import longest
 
 _OPENAI = "https://api.openai.com/v1"
 _DRAIN = 0.1
@@ -169,7 +169,7 @@ class OpenAI(Upstream):
         body = request.params | {"model": self.model, "messages": request.messages, "stream": request.stream}
         for name in ("max_completion_tokens", "max_tokens"):
             body.pop(name, None)
-        if (limit := most(request.params, self._max_output)) is not None:
+        if (limit := longest(request.params, self._max_output)) is not None:
             body[self._max_name] = limit
         if request.stream:
             body["stream_options"] = {"include_usage": True}

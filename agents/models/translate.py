@@ -29,9 +29,9 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings, ThinkingLevel
 from pydantic_ai.tools import ToolDefinition
 
-from agents.models.tokens import most
 from hub.errors import ModelRefused
 from hub.model import Completion
+from hub.tokens import longest
 
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?[^,]*;base64,(?P<data>.*)", re.DOTALL)
 _LEFT_OUT = "(The beginning of this conversation is left out.)"
@@ -117,7 +117,7 @@ def settings(
     `budget` says in a provider's own words what `thinking` asks for; `max_output` is the most the model may write.
     """
     made = ModelSettings()
-    if (limit := most(params, max_output)) is not None:
+    if (limit := longest(params, max_output)) is not None:
         made["max_tokens"] = limit
     for name, value in params.items():
         if value is None or name in _READ or value in _NOTHING.get(name, ()):

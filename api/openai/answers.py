@@ -84,6 +84,6 @@ class ChatChunk(TypedDict):
 
 CHAT: dict[int | str, Any] = {200: (ChatCompletion, Stream(ChatChunk))}
 """What a chat completion answers."""
-CHAT_ERRORS = (404, 409, 415, 422, 429, 502, 504)
+CHAT_ERRORS = (402, 404, 409, 415, 422, 429, 502, 504)
 HELLO = {"messages": [{"role": "user", "content": "count to 3"}]}
 """An example that an agent answers and a model too."""

@@ -97,6 +97,7 @@ async def _question(target: Named, chat: ChatRequest, body: dict[str, Any], sess
     return Ask(
         agent=target.name,
         key_id=key.id,
+        payer=key.pays,
         session_id=session,
         parts=await heard(*last_user(chat.messages)),
         params=agent_params(body),

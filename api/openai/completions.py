@@ -128,6 +128,7 @@ async def _ask(target: Named, asked: CompletionRequest, rest: dict[str, Any], ra
     ask = Ask(
         agent=target.name,
         key_id=key.id,
+        payer=key.pays,
         session_id=session or DEFAULT_SESSION,
         parts=(Text(text=asked.text),),
         params=agent_params(rest),
@@ -168,6 +169,7 @@ async def _call(target: Named, asked: CompletionRequest, rest: dict[str, Any]) -
         id=uuid.uuid4().hex,
         name=target.name,
         key_id=current.key().id,
+        payer=current.key().pays,
         completion=Completion(
             messages=[{"role": "user", "content": asked.text}], params=model_params(rest), stream=bool(asked.stream)
         ),

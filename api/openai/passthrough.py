@@ -37,6 +37,7 @@ async def complete(target: Named, chat: ChatRequest, body: dict[str, Any], *, ke
         id=uuid.uuid4().hex,
         name=target.name,
         key_id=current.key().id,
+        payer=current.key().pays,
         completion=completion,
         session_id=session_id(chat, request.headers) if kept else None,
         posts_to=current.key().posts_to,

@@ -13,7 +13,7 @@ from hub.accounts.turns import Work
 
 SENDS = {TURN: "The id of the turn that this is recorded as."}
 SESSION: dict[str, str] = dict.fromkeys(SESSION_HEADERS, "The session that the turn is recorded in.")
-WORK_ERRORS = (404, 415, 422, 429, 502, 504)
+WORK_ERRORS = (402, 404, 415, 422, 429, 502, 504)
 
 
 def work_of(target: Named) -> Work:
@@ -22,5 +22,6 @@ def work_of(target: Named) -> Work:
         id=uuid.uuid4().hex,
         name=target.name,
         key_id=current.key().id,
+        payer=current.key().pays,
         session_id=session_header(request.headers),
     )

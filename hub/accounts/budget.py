@@ -7,6 +7,7 @@ once and in however many processes. A reservation is kept alive by its holder; w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, insert, literal, or_, select, update
@@ -24,6 +25,7 @@ class Charge(Value, frozen=True, kw_only=True):
 
     fee: int = 0
     uncollected: int = 0
+    reserved: int = 0
 
 
 def reserve(connection: Connection, id: str, key_id: int, amount: int, holder: str, now: float) -> bool:
@@ -37,9 +39,9 @@ def reserve(connection: Connection, id: str, key_id: int, amount: int, holder: s
     return True
 
 
-def release(connection: Connection, id: str) -> None:
-    """A unit: give back what was set aside for a call that is not made; nothing if it has none."""
-    held = connection.execute(_TAKE, {"id_": id}).first()
+def release(connection: Connection, id: str, holder: str | None = None) -> None:
+    """A unit: give back what was set aside for a call that is not made; nothing if it has none, or not of `holder`."""
+    held = connection.execute(_TAKE, {"id_": id, "holder_": holder}).first()
     if held is not None:
         connection.execute(_GIVE_BACK, {"key_": held.key_id, "amount_": held.amount})
 
@@ -49,7 +51,7 @@ def settle(connection: Connection, id: str, key_id: int, cost: int, now: float) 
 
     No more is charged than was reserved; without a reservation (it expired, or none was needed) what is there.
     """
-    held = connection.execute(_TAKE, {"id_": id}).first()
+    held = connection.execute(_TAKE, {"id_": id, "holder_": None}).first()
     reserved = 0 if held is None else held.amount
     row = connection.execute(_LOCK, {"key_": key_id}).first()
     if row is None:
@@ -62,12 +64,12 @@ def settle(connection: Connection, id: str, key_id: int, cost: int, now: float) 
     quota = min(fee, left)
     values = {"month_": month, "spent_": spent + quota, "balance_": row.balance - (fee - quota)}
     connection.execute(_SETTLE, {"key_": key_id, "amount_": reserved, **values})
-    return Charge(fee=fee, uncollected=cost - fee)
+    return Charge(fee=fee, uncollected=cost - fee, reserved=reserved)
 
 
-def keep(connection: Connection, holder: str, now: float) -> None:
-    """A unit: say that a holder's calls still run."""
-    connection.execute(_KEEP, {"holder_": holder, "until": now + HELD_SECONDS})
+def keep(connection: Connection, holder: str, ids: Sequence[str], now: float) -> None:
+    """A unit: say that these calls of a holder still run; what it lost sight of is swept."""
+    connection.execute(_KEEP, {"holder_": holder, "ids": ids, "until": now + HELD_SECONDS})
 
 
 def sweep(connection: Connection, now: float) -> bool:
@@ -82,9 +84,16 @@ def sweep(connection: Connection, now: float) -> bool:
     return True
 
 
+def is_any_expired(connection: Connection, now: float) -> bool:
+    """A unit: whether there is anything to sweep."""
+    return connection.execute(_EXPIRED, {"now": now}).first() is not None
+
+
 def available(connection: Connection, key_id: int, now: float) -> int | None:
     """A unit: what a key may still spend; None is unlimited."""
-    row = connection.execute(select(keys).where(keys.c.id == key_id)).one()
+    row = connection.execute(select(keys).where(keys.c.id == key_id)).first()
+    if row is None or not row.active:
+        return 0
     if row.month_quota is None:
         return None
     spent = row.spent if row.month == month_of(now) else 0
@@ -97,17 +106,23 @@ def _left() -> ColumnElement[Any]:
     return case((left > 0, left), else_=literal(0))
 
 
+def _of_holder() -> ColumnElement[bool]:
+    holder = bindparam("holder_", type_=reservations.c.holder.type)
+    return or_(holder.is_(None), reservations.c.holder == holder)
+
+
 _RESERVE = (
     update(keys)
     .where(
         keys.c.id == bindparam("key_"),
+        keys.c.active,
         or_(keys.c.month_quota.is_(None), _left() + keys.c.balance - keys.c.held >= bindparam("amount_")),
     )
     .values(held=keys.c.held + bindparam("amount_"))
 )
 _TAKE = (
     delete(reservations)
-    .where(reservations.c.id == bindparam("id_"))
+    .where(reservations.c.id == bindparam("id_"), _of_holder())
     .returning(reservations.c.key_id, reservations.c.amount)
 )
 _GIVE_BACK = update(keys).where(keys.c.id == bindparam("key_")).values(held=keys.c.held - bindparam("amount_"))
@@ -123,4 +138,8 @@ _SETTLE = (
     )
 )
 _EXPIRED = select(reservations.c.id).where(reservations.c.expires_at <= bindparam("now")).limit(1)
-_KEEP = update(reservations).where(reservations.c.holder == bindparam("holder_")).values(expires_at=bindparam("until"))
+_KEEP = (
+    update(reservations)
+    .where(reservations.c.holder == bindparam("holder_"), reservations.c.id.in_(bindparam("ids", expanding=True)))
+    .values(expires_at=bindparam("until"))
+)

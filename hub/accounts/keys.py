@@ -22,7 +22,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.accounts.limits import Limits
-from hub.message import Address, Value
+from hub.message import Address, Payer, Value
 from hub.store.tables import keys
 
 Scope = Literal["chat", "read", "deliver", "admin"]
@@ -66,6 +66,11 @@ class Key(Value, frozen=True, kw_only=True):
     def payer(self) -> int:
         """The id of the key that pays for what it asks: its owner's, or its own."""
         return self.owner_id or self.id
+
+    @property
+    def pays(self) -> Payer:
+        """Who pays for what it asks."""
+        return Payer(key=self.payer, unlimited=self.unlimited, limited=tuple(self.limited))
 
     @property
     def limited(self) -> dict[int, Limits]:

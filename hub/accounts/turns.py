@@ -11,12 +11,15 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hub.errors import ModelError
-from hub.message import Live, Part, Value
+from hub.accounts.money import Price
+from hub.errors import ModelError, PaymentRequired
+from hub.message import Live, Part, Payer, Value
 from hub.model import Completion, Pace, ToolCall, Usage
 from hub.store.tables import turns
 
 Status = Literal["queued", "running", "completed", "cancelled", "failed"]
+INSUFFICIENT = "insufficient_quota"
+"""The code of a turn that nobody could pay for."""
 RETRY_SECONDS = 600.0
 """How long an SDK's retry finds the turn it repeats."""
 
@@ -32,6 +35,7 @@ class Ask(Value, frozen=True, kw_only=True):
 
     agent: str
     key_id: int
+    payer: Payer | None = None
     session_id: str
     parts: tuple[Part, ...]
     params: dict[str, Any] = {}
@@ -59,6 +63,7 @@ class Work(Value, frozen=True, kw_only=True):
     id: str
     name: str
     key_id: int
+    payer: Payer | None = None
     session_id: str | None = None
     posts_to: tuple[str, ...] = ()
     """Address patterns of the key's `deliver` scope."""
@@ -100,6 +105,13 @@ class TurnRecord(Value, frozen=True, kw_only=True):
     error: str | None = None
     error_code: str | None = None
     usage: Usage = Usage()
+    price: Price = Price()
+    """Of the model that answered, as it was then."""
+    payer_id: int | None = None
+    reserved: int = 0
+    fee: int = 0
+    uncollected: int = 0
+    """What it cost beyond what could be charged."""
     created_at: float
     started_at: float | None = None
     first_token_at: float | None = None
@@ -126,6 +138,8 @@ class Sign(Live, frozen=True, kw_only=True):
 
 def error_code(error: object) -> str:
     """A stable word for what ended a turn: the upstream's HTTP status if it gave one."""
+    if isinstance(error, PaymentRequired):
+        return INSUFFICIENT
     return f"upstream_{error.status or 'unavailable'}" if isinstance(error, ModelError) else "internal_error"
 
 
@@ -139,15 +153,21 @@ def end_of(id: str) -> str:
     return f"turn.{id}.end"
 
 
-def save(connection: Connection, record: TurnRecord) -> None:
-    """A unit: write the turn's row, new or over the one that is there."""
-    connection.execute(_save(connection.dialect.name), _row(record))
+def save(connection: Connection, record: TurnRecord, *, charged: bool = False) -> None:
+    """A unit: write the turn's row, new or over the one that is there; what it was charged only where that is said."""
+    connection.execute(_save(connection.dialect.name, charged), _row(record))
 
 
 def find(connection: Connection, id: str) -> TurnRecord | None:
     """A unit: the turn, or None."""
     row = connection.execute(_FIND, {"id_": id}).first()
     return None if row is None else _record(row)
+
+
+def charged(connection: Connection, id: str) -> int:
+    """A unit: what was charged for a turn so far, and what could not be."""
+    row = connection.execute(_CHARGED, {"id_": id}).first()
+    return 0 if row is None else row.fee + row.uncollected
 
 
 def close(connection: Connection, id: str, status: Status, now: float) -> bool:
@@ -163,6 +183,7 @@ def find_repeated(connection: Connection, key_id: int, fingerprint: str, since: 
 
 _STAGES = msgspec.json.Decoder(tuple[Stage, ...])
 _FIND = select(turns).where(turns.c.id == bindparam("id_"))
+_CHARGED = select(turns.c.fee, turns.c.uncollected).where(turns.c.id == bindparam("id_"))
 _CLOSE = (
     update(turns)
     .where(turns.c.id == bindparam("id_"), turns.c.status.in_(("queued", "running")))
@@ -181,14 +202,16 @@ _REPEATED = (
 )
 _ONCE = ("id", "address", "key_id", "fingerprint", "session_id", "created_at")
 """Columns that the first writer of a turn decides."""
+_CHARGES = ("fee", "uncollected", "reserved")
 
 
 @cache
-def _save(dialect: str) -> Any:
+def _save(dialect: str, charged: bool) -> Any:
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     columns = [*_row(TurnRecord(id="", address="", status="queued", created_at=0.0))]
     into = insert(turns).values({name: bindparam(name) for name in columns})
-    changes = {name: into.excluded[name] for name in columns if name not in _ONCE}
+    kept = _ONCE if charged else (*_ONCE, *_CHARGES)
+    changes = {name: into.excluded[name] for name in columns if name not in kept}
     return into.on_conflict_do_update(index_elements=["id"], set_=changes)
 
 
@@ -213,6 +236,13 @@ def _row(record: TurnRecord) -> dict[str, Any]:
         "cached_tokens": usage.cached,
         "reasoning_tokens": usage.reasoning,
         "estimated": usage.estimated,
+        "price_in": record.price.input,
+        "price_out": record.price.output,
+        "price_cached": record.price.input if record.price.cached is None else record.price.cached,
+        "payer_id": record.payer_id,
+        "reserved": record.reserved,
+        "fee": record.fee,
+        "uncollected": record.uncollected,
         "created_at": record.created_at,
         "started_at": record.started_at,
         "first_token_at": record.first_token_at,
@@ -247,6 +277,11 @@ def _record(row: Any) -> TurnRecord:
             reasoning=row.reasoning_tokens,
             estimated=row.estimated,
         ),
+        price=Price(input=row.price_in, output=row.price_out, cached=row.price_cached),
+        payer_id=row.payer_id,
+        reserved=row.reserved,
+        fee=row.fee,
+        uncollected=row.uncollected,
         created_at=row.created_at,
         started_at=row.started_at,
         first_token_at=row.first_token_at,

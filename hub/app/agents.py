@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -14,9 +15,12 @@ from agents.context import Window
 from agents.documents import Documents
 from agents.mcp import Server
 from agents.models.fallback import Fallback
-from agents.models.tokens import most
 from agents.runner import Limits, Runner
 from agents.stateless import Stateless
+from hub.accounts.billing import Billing
+from hub.accounts.money import Price, amount
+from hub.accounts.payers import Payers
+from hub.accounts.tariff import Rate, Tariff
 from hub.agent import Agent
 from hub.bus import Bus
 from hub.completions import Target
@@ -25,6 +29,7 @@ from hub.files import FileStore
 from hub.message import agent_inbox
 from hub.model import Model, Transcriber
 from hub.posts import Posts
+from hub.tokens import longest
 from hub.turn import Persona
 from hub.turns import TurnHandler
 from hub.voices import Voices
@@ -79,7 +84,7 @@ class Cast:
     def _window(self, agent: AgentSettings) -> Window:
         """What every model that may answer for an agent takes, and what it is told of."""
         models = [self.config.models[name] for name in (agent.model, *agent.fallback)]
-        outputs = [limit for model in models if (limit := most(agent.params, model.max_output)) is not None]
+        outputs = [limit for model in models if (limit := longest(agent.params, model.max_output)) is not None]
         return Window(
             budget=agent.context.budget or DEFAULT_BUDGET,
             context=min((model.context for model in models if model.context is not None), default=None),
@@ -96,8 +101,17 @@ class Cast:
 
     def voices(self, agent: AgentSettings) -> Voices | None:
         """What writes down the voice messages that an agent gets."""
-        model = self.models.get(agent.transcribe)
-        return Voices(model, agent.transcribe, self.files) if isinstance(model, Transcriber) else None
+        model, tariff = self.models.get(agent.transcribe), self.tariff(agent.transcribe)
+        return Voices(model, agent.transcribe, self.files, tariff) if isinstance(model, Transcriber) else None
+
+    def tariff(self, *names: str) -> Tariff:
+        """What these models cost."""
+        known = {name: self.config.models[name] for name in names if name in self.config.models}
+        return Tariff(rates={name: _rate(name, model) for name, model in known.items()})
+
+    def tariff_of(self, agent: AgentSettings) -> Tariff:
+        """What the models cost that may answer for an agent."""
+        return self.tariff(agent.model, *agent.fallback)
 
     def multiple(self, agent: AgentSettings) -> bool:
         """Whether every model that may answer for an agent takes images and the like."""
@@ -107,7 +121,20 @@ class Cast:
     def target(self, name: str, runner: Runner) -> Target:
         """An agent as who keeps the history themselves calls it."""
         stateless = Stateless(runner, one_system=self._window(self.agents[name]).one_system)
-        return Target(model=runner.model, model_name=runner.model_name, agent=name, answer=stateless.complete)
+        tariff = self.tariff_of(self.agents[name])
+        return Target(
+            model=runner.model, model_name=runner.model_name, agent=name, tariff=tariff, answer=stateless.complete
+        )
+
+
+def _rate(name: str, model: ModelSettings) -> Rate:
+    key, cached = f"models.{name}", model.price_cached
+    price = Price(
+        input=amount(model.price_in, f"{key}.price_in"),
+        output=amount(model.price_out, f"{key}.price_out"),
+        cached=None if cached is None else amount(cached, f"{key}.price_cached"),
+    )
+    return Rate(price=price, output=model.max_output, image=model.image_tokens)
 
 
 class Runners:
@@ -157,8 +184,12 @@ class Member:
 class Crew:
     """The agents that answer in this process, each with the worker of its inbox."""
 
-    def __init__(self, bus: Bus, posts: Posts, documents: Documents, timing: Timing) -> None:
+    def __init__(
+        self, bus: Bus, posts: Posts, documents: Documents, timing: Timing, billing: Billing, payers: Payers
+    ) -> None:
         self._bus = bus
+        self._billing = billing
+        self._payers = payers
         self._posts = posts
         self._timing = timing
         self._documents = documents
@@ -190,6 +221,9 @@ class Crew:
             budget=settings.context.budget or DEFAULT_BUDGET,
             busy=settings.busy,
             debounce=settings.debounce,
+            tariff=cast.tariff_of(settings),
+            billing=self._billing,
+            payer=partial(self._payers.of, name),
         )
         agent = runners.get(name) or cast.other(name, settings)
         worker = Worker(

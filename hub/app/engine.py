@@ -10,10 +10,14 @@ import channels
 from agents.documents import Documents
 from agents.models.tokens import estimate
 from hub import schedules
+from hub.accounts.billing import Billing
 from hub.accounts.lastuse import LastUse
+from hub.accounts.payers import Payers
+from hub.accounts.tariff import FREE, Tariff
 from hub.app.agents import Cast, Crew, Runners
 from hub.app.channels import doors, known, lines, rules
 from hub.app.models import Models
+from hub.app.money import payers, quotas
 from hub.asks import Asks
 from hub.bus import Bus
 from hub.compaction import INBOX as COMPACTION
@@ -63,7 +67,9 @@ class Engine:
         self.webhooks: dict[tuple[str, str], Door] = {}
         self.upkeep = Upkeep(self.bus, self.rooms, self.uploads, self.ingress.accept)
         self.runners = Runners()
-        self.crew = Crew(self.bus, self.posts, self.documents, self.timing)
+        self.billing = Billing(store, clock)
+        self.payers = Payers()
+        self.crew = Crew(self.bus, self.posts, self.documents, self.timing, self.billing, self.payers)
         self._targets: dict[str, Target] = {}
         self.completions = Completions(
             store,
@@ -72,6 +78,7 @@ class Engine:
             Desk(posts=self.posts, files=self.files, clock=clock),
             estimate=estimate,
             timeout=config.api.turn_timeout,
+            billing=self.billing,
         )
         self.supervisor = Supervisor(
             self.bus,
@@ -94,7 +101,10 @@ class Engine:
         self.models.apply({name: model for name, model in config.models.items() if model.enabled})
         self.cast = Cast(config=config, models=self.models.live, files=self.files, clock=self.clock)
         self.runners.apply(self.cast)
-        targets = {name: Target(model=model, model_name=name) for name, model in self.models.live.items()}
+        tariffs = {name: self.cast.tariff(name) for name in self.models.live}
+        targets = {
+            name: Target(model=model, model_name=name, tariff=tariffs[name]) for name, model in self.models.live.items()
+        }
         targets |= {name: self.cast.target(name, runner) for name, runner in self.runners.live.items()}
         self._targets.clear()
         self._targets.update(targets)
@@ -115,6 +125,7 @@ class Engine:
             await self._set_to_work()
 
     async def _set_to_work(self) -> None:
+        await self.payers.apply(self.store, quotas(self.config), payers(self.config), self.clock())
         if "agents" in self.config.roles:
             self.crew.apply(self.cast, self.runners.live)
         enabled = {name: channel for name, channel in self.config.channels.items() if channel.enabled}
@@ -127,7 +138,7 @@ class Engine:
         self._started = True
         await self._set_to_work()
         if "agents" in self.config.roles:
-            compactor = Compactor(self.bus, self.crew.agents)
+            compactor = Compactor(self.bus, self.crew.agents, self._tariff, self.billing)
             self._compaction = Worker(self.bus, COMPACTION, compactor, timing=self.timing, concurrency=SUMMARIES)
             self._compaction.start()
         if "channels" in self.config.roles:
@@ -135,8 +146,13 @@ class Engine:
             self._holder = Worker(self.bus, RUN, self.supervisor, timing=endless)
             self._holder.start()
         self._beside.append(asyncio.create_task(self.upkeep.run(), name="upkeep"))
+        self._beside.append(asyncio.create_task(self.billing.run(), name="reservations"))
         if "api" in self.config.roles:
             self._beside.append(asyncio.create_task(self.last_use.run(), name="last use of keys"))
+
+    def _tariff(self, agent: str) -> Tariff:
+        settings = self.cast.agents.get(agent)
+        return FREE if settings is None else self.cast.tariff_of(settings)
 
     def stop_listening(self) -> None:
         """Take nothing in from the channels any more."""

@@ -11,14 +11,9 @@ Entry = TypeVar("Entry", ModelSettings, AgentSettings, ChannelSettings)
 
 AGENTS = {
     "public": "every key may use the agent; it is only left out of /agent",
-    "month_quota": "nothing limits what it spends",
 }
-MODELS = {
-    "price_in": "nothing is charged",
-    "price_out": "nothing is charged",
-    "price_cached": "nothing is charged",
-}
-CHANNELS = {"payer": "nobody pays for what its chats ask"}
+MODELS: dict[str, str] = {}
+CHANNELS: dict[str, str] = {}
 
 
 def warnings(config: Config) -> list[str]:

@@ -219,6 +219,7 @@ turns = Table(
     Column("price_in", Big, nullable=False, server_default="0"),  # per 1,000,000 tokens
     Column("price_out", Big, nullable=False, server_default="0"),
     Column("price_cached", Big, nullable=False, server_default="0"),
+    Column("payer_id", Big),  # whose money it cost; NULL: nobody's
     Column("reserved", Big, nullable=False, server_default="0"),
     Column("fee", Big, nullable=False, server_default="0"),
     Column("uncollected", Big, nullable=False, server_default="0"),

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from hub.agent import Fact, Found, Recalled, Receipt, Room, Schedule, Scope, Step
-from hub.errors import HubError, NotFound
+from hub.errors import HubError, NotFound, PaymentRequired
 from hub.message import Address, Author, Buttons, File, Message, Part, Text
-from hub.model import ToolCall, Usage
+from hub.model import Completion, ToolCall, Usage
 from hub.when import When, first
 
 CHAT = Address("support", "42", "7")
@@ -106,6 +106,8 @@ class FakeTurn:
         self.status = "delivered"
         self.reason: str | None = None
         self.refusal: HubError | None = None
+        self.afforded: list[Completion] = []
+        self.broke = False
         self.memory = FakeMemory()
         self.room: Room | None = None
 
@@ -127,6 +129,12 @@ class FakeTurn:
 
     async def open(self, file: File) -> bytes:
         raise NotFound(f"The file '{file.name}' is not stored any more.")
+
+    async def afford(self, request: Completion) -> Completion:
+        if self.broke:
+            raise PaymentRequired("Please recharge.")
+        self.afforded.append(request)
+        return request
 
     async def checkpoint(self, step: Step) -> None:
         self.steps.append(step)

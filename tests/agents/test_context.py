@@ -181,7 +181,9 @@ class TestSummarize:
 
     async def test_the_model_writes_it_and_is_metered(self) -> None:
         model = ScriptedModel(says(" Ann's cat ", "is Tom.\n", prompt=90, completion=8))
-        reply = await runner(model, params={"max_tokens": 5, "stop": "x"}).summarize(self.CONVERSATION)
+        reply = await runner(model, params={"max_tokens": 5, "stop": "x"}).summarize(
+            self.CONVERSATION, FakeTurn().afford
+        )
         assert (reply.text, reply.usage, reply.model) == (
             "Ann's cat is Tom.",
             Usage(prompt=90, completion=8),
@@ -194,10 +196,10 @@ class TestSummarize:
 
         agent = runner(ScriptedModel([None]), limits=Limits(seconds=0.01))
         with pytest.raises(ModelUnavailable, match="No summary"):
-            await agent.summarize(self.CONVERSATION)
+            await agent.summarize(self.CONVERSATION, FakeTurn().afford)
 
     async def test_the_demo_model_keeps_what_people_said(self) -> None:
         agent = Runner(name="a", model=Demo(), model_name="demo")
-        reply = await agent.summarize(self.CONVERSATION)
+        reply = await agent.summarize(self.CONVERSATION, FakeTurn().afford)
         assert reply.text == "Ann has a cat.\nIt is called Tom."
         assert msgspec.json.encode(reply)

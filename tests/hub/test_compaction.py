@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from hub import history, memory
-from hub.agent import Reply, Room, Turn
+from hub.agent import Afford, Reply, Room, Turn
 from hub.bus import Bus
 from hub.compaction import INBOX, Compactor
 from hub.errors import ModelUnavailable, StoreUnavailable
@@ -42,7 +42,7 @@ class Talker:
         self.views.append(await turn.view(ROOM))
         return Reply(text="ok")
 
-    async def summarize(self, conversation: list[dict[str, Any]]) -> Reply:
+    async def summarize(self, conversation: list[dict[str, Any]], afford: Afford) -> Reply:
         self.asked.append(conversation)
         text = f"Summary {len(self.asked)}." if self._summarize is None else await self._summarize(len(self.asked))
         return Reply(text=text, usage=Usage(prompt=50, completion=5), model="m")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from hub import history, memory, tokens
-from hub.agent import Reply, Room, Turn
+from hub.agent import Afford, Reply, Room, Turn
 from hub.compaction import INBOX
 from hub.memory import Heard, Said
 from tests.hub.engine import BOT, CHAT, Engine, message, running
@@ -32,7 +32,7 @@ class Keeper:
         self.views.append(await turn.view(ROOM))
         return Reply(text="ok")
 
-    async def summarize(self, conversation: list[dict[str, Any]]) -> Reply:
+    async def summarize(self, conversation: list[dict[str, Any]], afford: Afford) -> Reply:
         known = any(SECRET in said["content"] for said in conversation)
         return Reply(text=SECRET if known else "Small talk.")
 

@@ -68,7 +68,7 @@ async def _question(target: Named, asked: ResponseRequest, body: dict[str, Any])
         stream=bool(asked.stream),
     )
     where = session(asked, request.headers)
-    call = Call(id=turn, name=target.name, key_id=key.id, completion=completion, session_id=where)
+    call = Call(id=turn, name=target.name, key_id=key.id, payer=key.pays, completion=completion, session_id=where)
     kept = Kept(
         id=turn,
         key_id=key.id,

@@ -35,6 +35,7 @@ async def create(target: Named, asked: ResponseRequest, body: dict[str, Any], ra
     blank = Ask(
         agent=target.name,
         key_id=current.key().id,
+        payer=current.key().pays,
         session_id="",
         parts=(),
         fingerprint="",

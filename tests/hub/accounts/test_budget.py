@@ -41,7 +41,7 @@ async def test_b14_the_quota_is_spent_before_the_balance(store: Store) -> None:
     owner = await key(store, 10, 5)
     for cost in (8, 4):
         assert await reserve(store, "t", owner, cost)
-        assert await settle(store, "t", owner, cost) == Charge(fee=cost)
+        assert await settle(store, "t", owner, cost) == Charge(fee=cost, reserved=cost)
     now = await row(store, owner)
     assert (now.spent, now.balance, now.held) == (10, 3, 0)
     assert not await reserve(store, "t", owner, 4)
@@ -62,7 +62,7 @@ async def test_b14_a_new_month_has_its_quota_and_what_is_left_of_the_balance(sto
 async def test_b15_the_month_rolls_between_reserve_and_settle(store: Store) -> None:
     owner = await key(store, 10)
     assert await reserve(store, "t", owner, 10)
-    assert await settle(store, "t", owner, 7, NEXT_MONTH) == Charge(fee=7)
+    assert await settle(store, "t", owner, 7, NEXT_MONTH) == Charge(fee=7, reserved=10)
     now = await row(store, owner)
     assert (now.month, now.spent, now.held) == ("2026-12", 7, 0)
 
@@ -70,13 +70,13 @@ async def test_b15_the_month_rolls_between_reserve_and_settle(store: Store) -> N
 async def test_b15_what_the_upstream_reports_beyond_the_reservation_is_not_collected(store: Store) -> None:
     owner = await key(store, 100)
     await reserve(store, "t", owner, 10)
-    assert await settle(store, "t", owner, 14) == Charge(fee=10, uncollected=4)
+    assert await settle(store, "t", owner, 14) == Charge(fee=10, uncollected=4, reserved=10)
 
 
 async def test_b15_the_unlimited_are_charged_without_a_bound(store: Store) -> None:
     owner = await key(store, None)
     assert await reserve(store, "t", owner, 5)
-    assert await settle(store, "t", owner, 14) == Charge(fee=14)
+    assert await settle(store, "t", owner, 14) == Charge(fee=14, reserved=5)
     assert (await row(store, owner)).spent == 14
 
 
@@ -84,7 +84,7 @@ async def test_a_quota_made_smaller_meanwhile_never_makes_a_debt(store: Store) -
     owner = await key(store, 10, 2)
     await reserve(store, "t", owner, 10)
     await store.write(lambda c: c.execute(update(table).values(month_quota=3)))
-    assert await settle(store, "t", owner, 10) == Charge(fee=5, uncollected=5)
+    assert await settle(store, "t", owner, 10) == Charge(fee=5, uncollected=5, reserved=10)
     assert (await row(store, owner)).balance == 0
 
 
@@ -114,7 +114,7 @@ async def test_b15_a_crash_in_between_is_swept(store: Store) -> None:
     await reserve(store, "dead", owner, 4, holder="crashed")
     await reserve(store, "live", owner, 5)
     later = NOW + HELD_SECONDS
-    await store.write(lambda c: budget.keep(c, "me", NOW + 1.0))
+    await store.write(lambda c: budget.keep(c, "me", ["live"], NOW + 1.0))
     assert await store.write(lambda c: budget.sweep(c, later))
     assert not await store.write(lambda c: budget.sweep(c, later))
     assert (await row(store, owner)).held == 5
@@ -172,7 +172,7 @@ def test_b15_whatever_happens_it_adds_up(quota: int, balance: int, acts: list[tu
                     while budget.sweep(connection, now):
                         pass
                 case "keep":
-                    budget.keep(connection, "me", now)
+                    budget.keep(connection, "me", ["a", "b", "c"], now)
                 case "recharge":
                     connection.execute(update(table).values(balance=table.c.balance + number))
                     given_ += number
