@@ -111,8 +111,6 @@ def test_a_missing_file_is_a_sentence(bothub: Bothub) -> None:
     ("section", "name", "values", "key"),
     [
         ("agents", "assistant", {"public": False}, "public"),
-        ("agents", "assistant", {"month_quota": 3}, "month_quota"),
-        ("models", "demo", {"price_in": 1}, "price_in"),
     ],
 )
 def test_a_setting_that_does_nothing_yet_is_a_warning(
