@@ -87,6 +87,16 @@ async def test_b9_a_feishu_bot_answers_remembers_and_is_gone_when_it_is_deleted(
     assert admin.here.engine.config.agents.keys() == {"helper"}
 
 
+async def test_b9_its_turns_are_paid_by_its_key(admin: Admin, server: FeishuServer) -> None:
+    await admin.post("model/save", name="dear", provider="demo", price_out=1_000_000)
+    key = await admin.post("api-key/apply", name="team", month_quota=1_000_000)
+    await admin.post("bot/feishu/save", name="team", config=app(server, modelId="dear", apiKey=key["api_key"]))
+    await server.wait_connected()
+    server.say("count to 3")
+    await server.wait_text("1 2 3")
+    assert (await admin.get(f"api-key/detail/{key['id']}"))["month_fee"] == "3.0000000000"
+
+
 async def test_b9_another_secret_is_used_at_once_and_what_waited_is_sent_then(
     admin: Admin, server: FeishuServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
