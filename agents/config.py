@@ -104,6 +104,8 @@ class AgentSettings(Closed):
     enabled: bool = True
     public: bool = True
     """Every key may use it; otherwise its owner, admins and those who were granted it."""
+    active: bool = True
+    """Not being so is like not being public: it is being worked on."""
     model: str = ""
     fallback: Names = ()
     """Models to try in turn when the model is unavailable."""

@@ -56,6 +56,8 @@ ROUTES = (
     "api.admin.trace",
     "api.admin.models",
     "api.admin.bots",
+    "api.admin.groups",
+    "api.admin.grants",
     "api.webhooks",
     "api.ops",
     "api.reference",

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Literal, TypedDict
 
 import msgspec
 from quart import Blueprint, Response, request
 
-from api import current, errors, posting, repeats, uploads
+from api import current, errors, names, posting, repeats, uploads
 from api.auth import require
 from api.document import FileField, document
 from api.events import EVENTS, events
 from api.openai.parts import attached, read, stored
 from api.openai.reply import Head, Source, begin
 from api.openai.request import DEFAULT_SESSION, SESSION_SENT, TURN, TURN_SENT, Name, own_session, session_header
-from api.ports import Hub, Named
+from api.ports import Hub
 from api.uploads import Upload
 from api.wire import answer as write
 from hub.accounts.turns import Ask
-from hub.errors import NotFound
 from hub.message import Part
 
 routes = Blueprint("agents", __name__)
@@ -118,7 +117,7 @@ async def later() -> Response:
 async def _asked(make: Callable[[Ask], Awaitable[Response]], *, streams: bool = False) -> Response:
     """What `make` makes of the request's question."""
     new, files = await uploads.read(NewChat)
-    agent = await _agent(new.agent)
+    agent = await names.agent(new.agent)
     session = new.session_id or session_header(request.headers)
     ask = Ask(
         agent=agent.name,
@@ -139,19 +138,6 @@ async def _parts(new: NewChat, files: Sequence[Upload]) -> tuple[Part, ...]:
     if not pieces:
         raise posting.missing("message")
     return await stored(pieces)
-
-
-async def _agent(name: str | None) -> Named:
-    """The agent of this name, the default one for none; raises NotFound that lists them."""
-
-    def agents() -> Iterator[Named]:
-        return (named for named in current.names() if named.kind == "agent")
-
-    found = await current.known(lambda: next((agent for agent in agents() if name in (None, agent.name)), None))
-    if found is not None:
-        return found
-    there = ", ".join(agent.name for agent in agents()) or "none"
-    raise NotFound(f"There is no agent '{name}'; there is: {there}.", param="agent", code="agent_not_found")
 
 
 async def _whole(hub: Hub, ask: Ask) -> Source:

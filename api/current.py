@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 
 from quart import current_app, g
 
-from api.ports import Hub, Named
+from api.ports import Hub
 from hub.accounts.keys import Key
 
 T = TypeVar("T")
@@ -23,12 +23,6 @@ def hub() -> Hub:
 def key() -> Key:
     """The key the request came with; only where the route has `@require`."""
     return cast(Key, g.key)
-
-
-def names() -> list[Named]:
-    """What the request's key may name: agents first, the default one at their head, then models."""
-    asker = key()
-    return [named for named in hub().names() if asker.may_use(named.kind, named.name)]
 
 
 async def known(find: Callable[[], T | None]) -> T | None:

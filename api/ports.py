@@ -208,6 +208,8 @@ class Named:
     """Takes images and the like beside text."""
     show_tools: bool = False
     """An agent's own tool calls are shown in streams, unless the request says otherwise."""
+    public: bool = True
+    """An agent that every key may use."""
     id: str | None = None
     """An agent's UUID, by which it is called as an assistant; None: it answers only what it remembers itself."""
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from quart import Blueprint, Response
 
-from api import current
+from api import current, names
 from api.auth import require
 from api.document import document
-from api.envelope import Done, done
+from api.envelope import Done, Listed, Paging, done, page
 from api.keys import ApiKey, shown
+from api.wire import query
 from hub.accounts import keyring
+from hub.accounts.definitions import Shown
 
 routes = Blueprint("user", __name__)
+
+
+class UsableModel(TypedDict):
+    """A model that the key may use; `multiple` says whether it takes images."""
+
+    id: int
+    name: str
+    provider: str
+    multiple: bool
 
 
 @routes.get("/user/api-key/mine")
@@ -22,3 +35,25 @@ async def mine() -> Response:
     hub, key = current.hub(), current.key()
     now = hub.clock()
     return done(shown(await hub.store.read(lambda connection: keyring.account(connection, key.id, now))))
+
+
+@routes.get("/user/model/list")
+@require("chat", "read")
+@document({200: Listed[UsableModel]}, query=Paging)
+async def models() -> Response:
+    """The models that the key may use, by their ids."""
+    asked, mine = query(Paging), {each.name for each in names.usable() if each.kind == "model"}
+    found = [one for one in await current.hub().definitions.list("model") if one.name in mine]
+    rest = [one for one in found if asked.after is None or one.id > asked.after]
+    return page(asked, rest[asked.offset : asked.offset + asked.limit + 1], len(found), lambda one: one.id, usable)
+
+
+def usable(one: Shown) -> UsableModel:
+    """What a user sees of a model: nothing of how it is reached."""
+    settings = one.settings
+    return {
+        "id": one.id,
+        "name": one.name,
+        "provider": settings.get("provider", ""),
+        "multiple": settings.get("multiple", False),
+    }

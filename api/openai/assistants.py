@@ -6,9 +6,9 @@ from typing import Any, cast
 
 from quart import Blueprint, Response
 
-from api import current
 from api.auth import require
 from api.document import document
+from api.names import find
 from api.openai import passthrough
 from api.openai.answers import CHAT, CHAT_ERRORS, HELLO
 from api.openai.forms import ChatForm, read_chat
@@ -51,7 +51,7 @@ async def index(id: str) -> Response:
 
 async def _assistant(id: str) -> Named:
     """The agent with this id, in capitals or not; raises NotFound."""
-    found = await current.known(lambda: next((one for one in current.names() if one.id == id.lower()), None))
+    found = await find(lambda each: each.id == id.lower())
     if found is None:
         raise NotFound(f"There is no assistant '{id}'.", code="assistant_not_found")
     return found

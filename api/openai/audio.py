@@ -12,8 +12,8 @@ from quart import Blueprint, Response, request
 from api import current, repeats, uploads
 from api.auth import require
 from api.document import Content, FileField, document
+from api.names import named
 from api.openai.files import one
-from api.openai.models import named
 from api.openai.request import TURN
 from api.openai.work import SENDS, SESSION, WORK_ERRORS, work_of
 from api.uploads import Upload

@@ -12,10 +12,10 @@ from quart import Blueprint, Response, request
 from api import current, errors, repeats
 from api.auth import require
 from api.document import document
+from api.names import named
 from api.openai import passthrough, wire
 from api.openai.answers import CHAT, CHAT_ERRORS, HELLO
 from api.openai.forms import ChatForm, read_chat
-from api.openai.models import named
 from api.openai.parameters import agent_params
 from api.openai.parts import heard
 from api.openai.reply import Head, Source, begin, events

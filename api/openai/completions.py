@@ -15,10 +15,10 @@ from quart import Blueprint, Response, request
 from api import current, errors, repeats, sse
 from api.auth import require
 from api.document import Stream, document
+from api.names import named
 from api.openai import wire
 from api.openai.answers import CHAT_ERRORS
 from api.openai.answers import Usage as Used
-from api.openai.models import named
 from api.openai.parameters import Sampling, agent_params
 from api.openai.reply import Head, Source, begin, events
 from api.openai.request import (

@@ -15,7 +15,7 @@ from quart import Blueprint, Response
 from api import current, repeats
 from api.auth import require
 from api.document import document
-from api.openai.models import named
+from api.names import named
 from api.openai.request import TURN
 from api.openai.work import SENDS, SESSION, WORK_ERRORS, work_of
 from api.wire import answer, fit, read

@@ -6,12 +6,11 @@ from typing import Literal, NotRequired, TypedDict
 
 from quart import Blueprint, Response
 
-from api import current
 from api.auth import require
 from api.document import document
+from api.names import named, usable
 from api.ports import Named
 from api.wire import answer
-from hub.errors import Forbidden, NotFound
 
 routes = Blueprint("models", __name__)
 
@@ -39,7 +38,7 @@ class Models(TypedDict):
 @document({200: Models})
 async def index() -> Response:
     """Agents, the default one first, then models."""
-    return answer({"object": "list", "data": [model(named) for named in current.names()]})
+    return answer({"object": "list", "data": [model(each) for each in usable()]})
 
 
 @routes.get("/v1/models/<path:name>")
@@ -48,20 +47,6 @@ async def index() -> Response:
 async def show(name: str) -> Response:
     """One of them."""
     return answer(model(await named(name)))
-
-
-async def named(name: str | None) -> Named:
-    """The agent or model of this name, the default agent for none.
-
-    Raises NotFound that lists what there is for the request's key, Forbidden for a model that others may use.
-    """
-    found = await current.known(lambda: next((each for each in current.names() if name in (None, each.name)), None))
-    if found is not None:
-        return found
-    if any(each.name == name and each.kind == "model" for each in current.hub().names()):
-        raise Forbidden(f"This key may not use the model '{name}'.", param="model", code="model_not_allowed")
-    there = ", ".join(each.name for each in current.names()) or "nothing"
-    raise NotFound(f"There is no model '{name}'; there is: {there}.", param="model", code="model_not_found")
 
 
 def model(named: Named) -> Model:

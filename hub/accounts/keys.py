@@ -21,6 +21,8 @@ import msgspec
 from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.accounts import grants
+from hub.accounts.grants import Granted
 from hub.accounts.limits import Limits
 from hub.message import Address, Payer, Value
 from hub.store.tables import keys
@@ -57,6 +59,8 @@ class Key(Value, frozen=True, kw_only=True):
     agents: tuple[str, ...] | None = None
     """The only agents it may use, of those that its payer is granted; None: all of them."""
     models: tuple[str, ...] | None = None
+    granted: Granted | None = frozenset()
+    """What its payer was granted or owns, as `find` knows it; None: everything there is, for admins."""
     limits: Limits = Limits()
     owner_limits: Limits = Limits()
     unlimited: bool = False
@@ -84,11 +88,6 @@ class Key(Value, frozen=True, kw_only=True):
             return True
         name, limited, pattern = scope.partition("=")
         return bool(limited) and name == "deliver" and any(_covers(held, pattern) for held in self.posts_to)
-
-    def may_use(self, kind: Literal["agent", "model"], name: str) -> bool:
-        """Whether it is not limited to other agents, or models."""
-        only = self.agents if kind == "agent" else self.models
-        return only is None or name in only
 
     def usable(self, now: float) -> bool:
         """Whether it is active and has not expired."""
@@ -146,14 +145,20 @@ def identify(connection: Connection, secret: str, local: str | None, now: float)
 
 def find(connection: Connection, secret: str, now: float) -> Key | None:
     """A unit: the key with this secret, or for a while yet with the one before; inactive where its owner is."""
-    row = connection.execute(_FIND, {"hash_": hash_of(secret), "now": now}).first()
-    return None if row is None else key_of(row)
+    return _granted(connection, connection.execute(_FIND, {"hash_": hash_of(secret), "now": now}).first())
 
 
 def find_local(connection: Connection, name: str) -> Key | None:
     """A unit: the key without a secret that local clients act as, or None."""
-    row = connection.execute(_LOCAL, {"name_": name}).first()
-    return None if row is None else key_of(row)
+    return _granted(connection, connection.execute(_LOCAL, {"name_": name}).first())
+
+
+def _granted(connection: Connection, row: Any) -> Key | None:
+    """The key in a row, and what it is granted; read with each request, so that what is taken back is so at once."""
+    key = None if row is None else key_of(row)
+    if key is None or key.granted is None:
+        return key
+    return msgspec.structs.replace(key, granted=grants.held(connection, key.payer, key.group_id))
 
 
 def create(
@@ -262,6 +267,7 @@ def _read(row: Any, prefix: str) -> Key:
     for name in ("agents", "models"):
         values[name] = None if values[name] is None else tuple(values[name].split())
     values["scopes"] = tuple(values["scopes"].split())
+    values["granted"] = None if values["role"] == "admin" else frozenset()
     return Key(**values, limits=limits, unlimited=unlimited)
 
 
@@ -275,6 +281,7 @@ def _within(key: Key, owner: Key) -> Key:
         expires_at=_first(key.expires_at, owner.expires_at),
         agents=_both(key.agents, owner.agents),
         models=_both(key.models, owner.models),
+        granted=owner.granted,
         owner_limits=owner.limits,
         unlimited=owner.unlimited,
     )

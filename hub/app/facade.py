@@ -33,6 +33,7 @@ def names(engine: Engine, namespace: UUID, created: int) -> Sequence[Named]:
                 history=agent.history,
                 multiple=cast.multiple(agent),
                 show_tools=agent.show_tools,
+                public=agent.public and agent.active,
                 id=str(agent.id or agent_id(namespace, name)) if agent.kind == agents.RUNNER else None,
             )
             for name, agent in cast.agents.items()

@@ -9,9 +9,7 @@ from hub.config import AgentSettings, ChannelSettings, Config, ModelSettings
 
 Entry = TypeVar("Entry", ModelSettings, AgentSettings, ChannelSettings)
 
-AGENTS = {
-    "public": "every key may use the agent; it is only left out of /agent",
-}
+AGENTS: dict[str, str] = {}
 MODELS: dict[str, str] = {}
 CHANNELS: dict[str, str] = {}
 

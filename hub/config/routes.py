@@ -12,7 +12,7 @@ def routing(config: Config) -> Routing:
     return Routing(
         routes=tuple(Route(agent=name, **one.model_dump()) for name, agent in running.items() for one in agent.routes),
         agents=tuple(running),
-        public=tuple(name for name, agent in running.items() if agent.public and name != DEFAULT),
+        public=tuple(name for name, agent in running.items() if agent.public and agent.active and name != DEFAULT),
     )
 
 

@@ -269,6 +269,7 @@ groups = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", Time, nullable=False),
+    Column("key", Text),  # what other systems call it
 )
 
 keys = Table(
@@ -463,6 +464,20 @@ Index(
     sqlite_where=definitions.c.deleted_at.is_(None),
     postgresql_where=definitions.c.deleted_at.is_(None),
 )
+
+Index(None, definitions.c.key_id)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("key_id", Integer, ForeignKey("keys.id")),  # either this
+    Column("group_id", Integer, ForeignKey("groups.id")),  # or this
+    Column("definition_id", Integer, ForeignKey("definitions.id"), nullable=False),
+    Column("created_at", Time, nullable=False),
+)
+Index(None, grants.c.key_id, grants.c.definition_id, unique=True)
+Index(None, grants.c.group_id, grants.c.definition_id, unique=True)
 
 settings = Table(
     "settings",

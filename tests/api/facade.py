@@ -15,8 +15,10 @@ from api.app import create_app
 from api.serve import listen, serve
 from hub.accounts import keys
 from hub.accounts.keys import Key
-from hub.store import Store
+from hub.store import Connection, Store
+from tests.api.fake_hub import AGENTS as NAMES
 from tests.api.fake_hub import NOW, FakeHub
+from tests.granting import grant
 from tests.patience import PATIENCE
 
 USER = "sk-user-0123456789abcdefghijklmnopqrs"
@@ -59,12 +61,19 @@ class Facade:
         return reader, writer
 
 
+def user_key(connection: Connection, secret: str, name: str, *scopes: str) -> Key:
+    """A unit: a new user key that may use the models of a fake hub."""
+    key = keys.create(connection, secret, name=name, now=NOW, scopes=scopes or keys.USER_SCOPES)
+    grant(connection, key.id, models=[each.name for each in NAMES if each.kind == "model"])
+    return key
+
+
 @asynccontextmanager
 async def running(store: Store, *, keep_alive: float = 15.0, **options: Any) -> AsyncGenerator[Facade, None]:
     """A façade with a user's, another user's and an admin's key."""
     fake = FakeHub(store, **options)
-    user = await store.write(lambda connection: keys.create(connection, USER, name="user", now=NOW))
-    await store.write(lambda connection: keys.create(connection, OTHER, name="other", now=NOW))
+    user = await store.write(lambda connection: user_key(connection, USER, "user"))
+    await store.write(lambda connection: user_key(connection, OTHER, "other"))
     await store.write(lambda connection: keys.create(connection, ADMIN, name="admin", role="admin", now=NOW))
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,9 @@ import pytest
 import pytest_asyncio
 
 from hub.accounts import keys
-from hub.store import Store, open_store
+from hub.store import Connection, Store, open_store
 from tests.e2e.hub import HubProcess, demo_config
+from tests.granting import grant
 from tests.patience import PATIENCE
 from tests.platforms.openai import Upstream
 
@@ -36,6 +37,8 @@ class Serving:
     process: HubProcess
     upstream: Upstream
     store: Store
+    models: Sequence[str]
+    """Those that its keys may use."""
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
@@ -56,9 +59,12 @@ class Serving:
         """A new user key, with every scope unless told otherwise."""
         name = f"test-{next(self._numbers)}"
         secret = keys.new_secret("sk-")
-        await self.store.write(
-            lambda connection: keys.create(connection, secret, name=name, now=time.time(), scopes=scopes or EVERYTHING)
-        )
+
+        def unit(connection: Connection) -> None:
+            made = keys.create(connection, secret, name=name, now=time.time(), scopes=scopes or EVERYTHING)
+            grant(connection, made.id, models=self.models)
+
+        await self.store.write(unit)
         return secret
 
 
@@ -99,7 +105,7 @@ async def served(
     """The folder's hub."""
     async with HubProcess(tmp_path_factory.mktemp("hub"), settings) as process:
         store = await open_store(process.store_url)
-        yield Serving(process, models, store)
+        yield Serving(process, models, store, [*settings["models"]])
         await store.close()
 
 

@@ -11,6 +11,8 @@ import httpx
 CHAT = "/v1/chat/completions"
 ASSISTANT = "6f1c2f0e-2d0b-4f6e-8d52-0a6b1c7d9e10"
 """The id of the agent `poet`."""
+HERMIT = "6f1c2f0e-2d0b-4f6e-8d52-0a6b1c7d9e11"
+"""The id of the agent `hermit`, which is not public."""
 WHAT = "what did I say"
 """The demo model lists what was said in its session."""
 

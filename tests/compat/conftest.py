@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.clients.serving import behind, hub, key, models, served, upstream
-from tests.compat.asking import ASSISTANT
+from tests.compat.asking import ASSISTANT, HERMIT
 from tests.e2e.hub import demo_config, telegram_channel
 from tests.platforms.openai import Upstream
 from tests.platforms.telegram import TelegramServer
@@ -42,6 +42,7 @@ def settings(models: Upstream, telegram: TelegramServer) -> dict[str, Any]:
             "writer": {"model": "gpt", "tools": ["message"], "posts_to": ["*"]},
             "lettabot": {"model": "demo"},
             "poet": {"model": "gpt", "id": ASSISTANT, "system_prompt": "You are a poet.", "temperature": 0.7},
+            "hermit": {"model": "demo", "id": HERMIT, "public": False},
         },
         channels={
             "web": {"kind": "web", "agent": "assistant"},

@@ -15,6 +15,7 @@ from hub.accounts.money import UNIT
 from hub.store.tables import turns
 from tests.compat.asking import CHAT, picture
 from tests.e2e.here import Here, running_hub
+from tests.granting import grant
 from tests.platforms.openai import Answer, Upstream, Usage
 
 HI: list[dict[str, Any]] = [{"role": "user", "content": "hi " * 400}]
@@ -49,6 +50,13 @@ async def admin(hub: Here, path: str, body: dict[str, Any]) -> dict[str, Any]:
     return answer.json()["data"]
 
 
+async def made(hub: Here, body: dict[str, Any]) -> dict[str, Any]:
+    """A new key, which may use the models."""
+    key = await admin(hub, "api-key/apply", body)
+    await hub.store.write(lambda c: grant(c, key["id"], models=hub.engine.config.models))
+    return key
+
+
 async def ask(hub: Here, key: dict[str, Any], model: str = "sonnet", **headers: str) -> httpx.Response:
     sent = {"Authorization": f"Bearer {key['api_key']}", **headers}
     async with httpx.AsyncClient(base_url=hub.url, headers=sent) as http:
@@ -68,7 +76,7 @@ async def recorded(hub: Here) -> list[Any]:
 async def test_b13_a_turn_is_recorded_with_its_tokens_prices_fee_and_times(
     hub: Here, upstream_of_one: Upstream, model: str
 ) -> None:
-    key = await admin(hub, "api-key/apply", {"name": "anna", "month_quota": 1})
+    key = await made(hub, {"name": "anna", "month_quota": 1})
     upstream_of_one.script(SAID)
     assert (await ask(hub, key, model, **{"Session-Id": "trip"})).status_code == 200
     (turn,) = await recorded(hub)
@@ -92,7 +100,7 @@ async def test_b13_an_image_is_not_stored_in_the_record(hub: Here, upstream_of_o
 async def test_b14_a_key_without_money_is_told_to_recharge_and_works_when_that_was_done(
     hub: Here, upstream_of_one: Upstream, model: str
 ) -> None:
-    key = await admin(hub, "api-key/apply", {"name": "anna"})
+    key = await made(hub, {"name": "anna"})
     refused = await ask(hub, key, model)
     assert refused.status_code == 402
     assert refused.json()["error"]["code"] == "insufficient_quota"
@@ -105,19 +113,19 @@ async def test_b14_a_key_without_money_is_told_to_recharge_and_works_when_that_w
 
 
 async def test_b14_the_quota_of_the_month_is_spent_first(hub: Here, upstream_of_one: Upstream) -> None:
-    key = await admin(hub, "api-key/apply", {"name": "anna", "month_quota": "0.0004", "balance": 1})
+    key = await made(hub, {"name": "anna", "month_quota": "0.0004", "balance": 1})
     upstream_of_one.script(SAID, SAID)
     assert [(await ask(hub, key)).status_code for _ in range(2)] == [200, 200]
     assert Decimal((await detail(hub, key))["balance"]) == 1 - (2 * FEE - Decimal("0.0004"))
 
 
 async def test_b14_what_costs_nothing_is_never_refused(hub: Here) -> None:
-    key = await admin(hub, "api-key/apply", {"name": "anna"})
+    key = await made(hub, {"name": "anna"})
     assert [(await ask(hub, key, model)).status_code for model in ("demo", "assistant")] == [200, 200]
 
 
 async def test_b15_b17_fees_are_exact_and_add_up(hub: Here, upstream_of_one: Upstream) -> None:
-    key = await admin(hub, "api-key/apply", {"name": "anna", "month_quota": None})
+    key = await made(hub, {"name": "anna", "month_quota": None})
     used = [(3, 7), (1, 1), (999_999, 1), (17, 99)]
     upstream_of_one.script(*(Answer(text=("ok",), usage=Usage(prompt=p, completion=c)) for p, c in used))
     for _ in used:
@@ -127,7 +135,7 @@ async def test_b15_b17_fees_are_exact_and_add_up(hub: Here, upstream_of_one: Ups
 
 
 async def test_b16_an_unknown_model_is_a_404_and_nothing_is_billed(hub: Here, upstream_of_one: Upstream) -> None:
-    key = await admin(hub, "api-key/apply", {"name": "anna", "month_quota": 1})
+    key = await made(hub, {"name": "anna", "month_quota": 1})
     assert (await ask(hub, key, "nobody")).status_code == 404
     assert await recorded(hub) == []
     assert not upstream_of_one.requests

@@ -21,8 +21,9 @@ from hub.accounts.turns import TurnRecord
 from hub.app import Engine, Live, facade, first_key
 from hub.config import load
 from hub.signals.local import LocalSignals
-from hub.store import open_store
+from hub.store import Connection, open_store
 from hub.store.migrate import migrate
+from tests.granting import grant
 from tests.hub.engine import FailingStore
 from tests.patience import PATIENCE
 
@@ -54,7 +55,12 @@ class Here:
         """The same hub, for clients that act with a new key of a user."""
         secret = keys.new_secret("sk-")
         held, now = scopes or keys.USER_SCOPES, self.engine.clock()
-        await self.store.write(lambda connection: keys.create(connection, secret, name=secret, now=now, scopes=held))
+
+        def unit(connection: Connection) -> None:
+            made = keys.create(connection, secret, name=secret, now=now, scopes=held)
+            grant(connection, made.id, models=self.engine.config.models)
+
+        await self.store.write(unit)
         return replace(self, key=secret)
 
     async def over(self, id: str) -> TurnRecord:

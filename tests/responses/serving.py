@@ -21,6 +21,8 @@ from hub.accounts import keys
 from hub.accounts.ids import namespace
 from hub.app import Engine, Live, facade, open_engine
 from hub.config import load
+from hub.store import Connection
+from tests.granting import grant
 from tests.patience import PATIENCE
 from tests.platforms.openai import Upstream
 
@@ -47,7 +49,12 @@ class Serving:
     async def key(self) -> str:
         """A new key: sessions belong to keys, so whoever has one of their own is alone."""
         secret = keys.new_secret("sk-")
-        await self.engine.store.write(lambda connection: keys.create(connection, secret, name="test", now=time.time()))
+
+        def unit(connection: Connection) -> None:
+            made = keys.create(connection, secret, name="test", now=time.time())
+            grant(connection, made.id, models=self.engine.config.models)
+
+        await self.engine.store.write(unit)
         return secret
 
     def openai(self, secret: str | None = None) -> AsyncOpenAI:

@@ -11,8 +11,8 @@ from quart import Blueprint, Response
 from api import current, wire
 from api.auth import require
 from api.document import document
+from api.names import named
 from api.openai.answers import CHAT_ERRORS
-from api.openai.models import named
 from api.openai.reply import begin
 from api.openai.request import SESSION_SENT, TURN_SENT
 from api.openai.responses import background, follow, models, stored, turns

@@ -107,18 +107,12 @@ def test_a_missing_file_is_a_sentence(bothub: Bothub) -> None:
     assert (result.exit_code, "there is no such file" in result.stderr) == (2, True)
 
 
-@pytest.mark.parametrize(
-    ("section", "name", "values", "key"),
-    [
-        ("agents", "assistant", {"public": False}, "public"),
-    ],
-)
-def test_a_setting_that_does_nothing_yet_is_a_warning(
-    bothub: Bothub, section: str, name: str, values: dict[str, Any], key: str
-) -> None:
-    bothub.configure({**CONFIG, section: {**CONFIG[section], name: {**CONFIG[section][name], **values}}})
+def test_a_setting_that_does_nothing_yet_is_a_warning(bothub: Bothub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(notyet.AGENTS, "show_tools", "they stay hidden")
+    assistant = {**CONFIG["agents"]["assistant"], "show_tools": True}
+    bothub.configure({**CONFIG, "agents": {**CONFIG["agents"], "assistant": assistant}})
     [warning] = bothub.json("check")["warnings"]
-    assert warning.startswith(f"{section}.{name}.{key}: does nothing in this version yet")
+    assert warning == "agents.assistant.show_tools: does nothing in this version yet; they stay hidden"
     assert warning in bothub("check").stdout
 
 
