@@ -200,7 +200,7 @@ def _waiting(delivery: Delivery) -> DeliveryRecord:
 class FakeHub:
     """The parts of a fake hub; `hub()` is what `create_app` takes."""
 
-    def __init__(self, store: Store, files: Path = Path("no-such-folder"), **options: Any) -> None:
+    def __init__(self, store: Store, files: Path = Path("/dev/null"), **options: Any) -> None:
         self.files = FileStore(files)
         self.turns = FakeTurns()
         self.models = FakeModels()

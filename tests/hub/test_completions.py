@@ -52,7 +52,7 @@ class Scripted:
 
 def desk(engine: Engine) -> Desk:
     channels = Channels(kinds={}, enabled=set(), known_kinds=set())
-    return Desk(posts=Posts(engine.bus, channels), files=FileStore(Path("no-such-folder")), clock=engine.clock)
+    return Desk(posts=Posts(engine.bus, channels), files=FileStore(Path("/dev/null")), clock=engine.clock)
 
 
 def completions(engine: Engine, model: Scripted) -> Completions:

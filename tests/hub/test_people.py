@@ -47,7 +47,7 @@ def files(tmp_path: Path) -> FileStore:
 
 
 def people_of(engine: Engine, files: FileStore) -> People:
-    return People(engine.bus, files, Uploads(engine.store, engine.clock, Path("no-such-folder")))
+    return People(engine.bus, files, Uploads(engine.store, engine.clock, Path("/dev/null")))
 
 
 @pytest.fixture

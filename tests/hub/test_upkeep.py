@@ -33,7 +33,7 @@ class Hub:
 
 def upkeep(engine: Engine, hub: Hub | None = None, parked: Sequence[str] = ("parked",)) -> Upkeep:
     rooms = StoredRooms(engine.store, engine.signals, engine.clock)
-    uploads = Uploads(engine.store, engine.clock, Path("no-such-folder"))
+    uploads = Uploads(engine.store, engine.clock, Path("/dev/null"))
     made = Upkeep(engine.bus, rooms, uploads, (hub or Hub()).accept)
     made.parked = parked
     return made
