@@ -55,6 +55,7 @@ ROUTES = (
     "api.admin.audit",
     "api.admin.trace",
     "api.admin.models",
+    "api.admin.agents",
     "api.admin.bots",
     "api.admin.groups",
     "api.admin.grants",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from msgspec import UNSET
 from pydantic import BaseModel
 
+from agents import RUNNER
 from hub.accounts import definitions
 from hub.accounts.definitions import MASK, Change, Definition, Draft, Kind
 from hub.accounts.vault import Unreadable, Vault
@@ -106,6 +107,8 @@ class Saved:
         opened = {place: one for place, one in self._opened[0].items() if place != old}
         known: Mapping[str, Any] = self._opened[0].get(old, before.settings or {}) if before and old else {}
         settings = {key: value for key, value in changed(known, values).items() if value is not None}
+        if change.kind == "agent":
+            _refuse_code(settings)
         secrets = secrets_in(settings, self._checked(opened, new, settings))
         return Draft(
             id=self._id(change.kind, name) if before is None else before.id,
@@ -188,6 +191,19 @@ async def read(store: Store, declared: Config, vault: Vault, now: float) -> Save
         await store.write(lambda connection: definitions.number(connection, new, now))
         version, rows, gone = await store.read(definitions.read)
     return Saved(declared=declared, version=version, rows=rows, gone=gone, vault=vault)
+
+
+def _refuse_code(agent: Mapping[str, Any]) -> None:
+    """Refuse an agent that imports or starts what it names: who saves agents shall not run programs here."""
+    tools = agent.get("tools", ())
+    wrong = {
+        "kind": agent.get("kind", RUNNER) != RUNNER,
+        "mcp": bool(agent.get("mcp")),
+        "tools": isinstance(tools, (list, tuple)) and any(":" in str(tool) for tool in cast(Sequence[object], tools)),
+    }
+    for name in [name for name, is_so in wrong.items() if is_so]:
+        what = "tools given as module:function" if name == "tools" else f"an agent with '{name}'"
+        raise RequestError(f"{name}: {what} runs code of its own and can only be declared in config.yaml", param=name)
 
 
 def _told(row: Definition) -> dict[str, Any]:
