@@ -15,6 +15,7 @@ from api.envelope import Id, Listed, Paging, done, page
 from api.wire import query, read
 from hub.accounts import grants
 from hub.accounts.audit import Act
+from hub.accounts.definitions import Definition, Shown
 from hub.accounts.grants import Grant, Grantable, Holder, Side, Sought
 from hub.store import Connection
 
@@ -188,13 +189,15 @@ async def key_agents() -> Response:
 
 async def _bind(holder: Holder, kind: Grantable, id: int, wanted: bool | None) -> Response:
     found = await current.hub().definitions.get(kind, id)
+    granted = await change("grant", lambda act: bind(act, holder, found, wanted))
+    return done("created" if granted else "deleted")
 
-    def unit(act: Act) -> bool:
-        granted = grants.bind(act.connection, holder, id, wanted, act.now)
-        act.note(f"{holder.side}:{holder.id}", after={kind: found.name, "granted": granted})
-        return granted
 
-    return done("created" if await change("grant", unit) else "deleted")
+def bind(act: Act, holder: Holder, found: Shown | Definition, wanted: bool | None) -> bool:
+    """A unit: grant something, or take it back, or what of both changes it; says whether it is granted now."""
+    granted = grants.bind(act.connection, holder, found.id, wanted, act.now)
+    act.note(f"{holder.side}:{holder.id}", after={found.kind: found.name, "granted": granted})
+    return granted
 
 
 async def _listed(asked: Paging, side: Side, holder: int | None, kind: Grantable) -> Response:

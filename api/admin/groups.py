@@ -64,13 +64,8 @@ async def put() -> Response:
     if said.id is None and "name" not in values:
         raise RequestError("name: is missing", param="name", code="missing_parameter")
 
-    def unit(act: Act) -> Group:
-        before = None if said.id is None else told(groups.find(act.connection, said.id))
-        group = groups.save(act.connection, said.id, values, act.now)
-        act.note(f"group:{group.id}", before, told(group))
-        return group
-
-    return done(shown(await change("group.create" if said.id is None else "group.update", unit)))
+    what = "group.create" if said.id is None else "group.update"
+    return done(shown(await change(what, lambda act: keep(act, said.id, values))))
 
 
 @routes.post("/admin/group/delete")
@@ -79,11 +74,7 @@ async def put() -> Response:
 async def delete() -> Response:
     """Forget a group; its keys stay, without a group and what they had from it."""
     wanted = (await read(GroupId)).id
-
-    def unit(act: Act) -> None:
-        act.note(f"group:{wanted}", before=told(groups.remove(act.connection, wanted)))
-
-    await change("group.delete", unit)
+    await change("group.delete", lambda act: forget(act, wanted))
     return done()
 
 
@@ -110,6 +101,21 @@ def shown(group: Group) -> GroupShown:
         "keys": group.size,
         "created_at": int(group.created_at),
     }
+
+
+def keep(act: Act, id: int | None, values: dict[str, Any]) -> Group:
+    """A unit: make a group, or with its id change it; raises NotFound, Conflict."""
+    before = None if id is None else told(groups.find(act.connection, id))
+    group = groups.save(act.connection, id, values, act.now)
+    act.note(f"group:{group.id}", before, told(group))
+    return group
+
+
+def forget(act: Act, id: int) -> Group:
+    """A unit: forget a group; raises NotFound."""
+    group = groups.remove(act.connection, id)
+    act.note(f"group:{id}", before=told(group))
+    return group
 
 
 def told(group: Group) -> dict[str, Any]:

@@ -4,39 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
+from hub.cli.administering import COMMANDS
 from hub.cli.call import Call
-from hub.errors import ConfigError, HubError, RequestError
-
-Callback = Callable[..., Any]
-
-
-class Commands(click.Group):
-    """Commands whose errors are sentences: exit 2 for usage and config, 1 for everything else."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except HubError as error:
-            from hub.cli.output import complain
-
-            complain(error, json=ctx.ensure_object(Call).json)
-            ctx.exit(2 if isinstance(error, ConfigError | RequestError) else 1)
-
-
-def _as_json(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    context.ensure_object(Call).json |= wanted
-
-
-def takes_json(command: Callback) -> Callback:
-    """Give a command `--json`."""
-    text = "Print JSON, also what went wrong."
-    return click.option("--json", is_flag=True, expose_value=False, callback=_as_json, help=text)(command)
+from hub.cli.command import Callback, Commands, takes_json
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -297,124 +271,5 @@ def restart(call: Call, name: str) -> None:
     restart(call, name)
 
 
-@main.group()
-def models() -> None:
-    """Models, those that were saved while a hub ran too."""
-
-
-@models.command("list")
-@takes_json
-@click.pass_obj
-def models_list(call: Call) -> None:
-    """Show every model, and why one is not in use."""
-    from hub.cli.models import show
-
-    show(call)
-
-
-@models.command("save")
-@click.argument("name")
-@click.argument("given", nargs=-1, metavar="KEY=VALUE...")
-@takes_json
-@click.pass_obj
-def models_save(call: Call, name: str, given: tuple[str, ...]) -> None:
-    """Save a model called NAME, or change it: keys as in config.yaml.
-
-    `api_key=-` reads the key from standard input, `KEY=` takes it back to its default.
-    """
-    from hub.cli.models import save
-
-    save(call, name, given)
-
-
-@models.command("delete")
-@click.argument("name")
-@takes_json
-@click.pass_obj
-def models_delete(call: Call, name: str) -> None:
-    """Forget a model that was saved."""
-    from hub.cli.models import delete
-
-    delete(call, name)
-
-
-@main.group()
-def keys() -> None:
-    """API keys: who may ask what."""
-
-
-@keys.command()
-@click.argument("name")
-@click.option(
-    "--role", type=click.Choice(["user", "admin"]), default="user", show_default=True, help="An admin may all."
-)
-@click.option(
-    "--scope", "scopes", multiple=True, metavar="SCOPE", help="chat, read, deliver, deliver=PATTERN or admin."
-)
-@click.option("--quota", metavar="AMOUNT", help="What it may spend each month; without it as much as it likes.")
-@click.option("--group", type=int, metavar="ID", help="The group it belongs to.")
-@click.option("--agent", "agents", multiple=True, metavar="NAME", help="The only agents it may use.")
-@click.option("--model", "models", multiple=True, metavar="NAME", help="The only models it may use.")
-@click.option("--expires", metavar="TIME", help="How long it lasts, such as 30d or 12h.")
-@click.option("--email", metavar="ADDRESS", help="Whose it is.")
-@takes_json
-@click.pass_obj
-def create(call: Call, name: str, **options: Any) -> None:
-    """Make a key called NAME and print its secret, this once."""
-    from hub.cli.keys import create
-
-    create(call, name, **options)
-
-
-@keys.command("list")
-@takes_json
-@click.pass_obj
-def keys_list(call: Call) -> None:
-    """Show every key, what it may and what it spent this month."""
-    from hub.cli.keys import show
-
-    show(call)
-
-
-@keys.command()
-@click.argument("key")
-@click.option("--grace", default="24h", show_default=True, metavar="TIME", help="How long the secret before is good.")
-@takes_json
-@click.pass_obj
-def rotate(call: Call, key: str, grace: str) -> None:
-    """Give KEY (an id or a name) another secret and print it, this once."""
-    from hub.cli.keys import renew
-
-    renew(call, key, grace)
-
-
-@keys.command("revoke")
-@click.argument("key")
-@takes_json
-@click.pass_obj
-def keys_revoke(call: Call, key: str) -> None:
-    """End KEY (an id or a name) and those made with it, for good."""
-    from hub.cli.keys import revoke
-
-    revoke(call, key)
-
-
-@main.command()
-@click.option(
-    "--by",
-    type=click.Choice(["day", "agent", "model", "key"]),
-    default="day",
-    show_default=True,
-    help="What is told apart.",
-)
-@click.option(
-    "--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="The last so many, today too."
-)
-@click.option("--key", type=int, metavar="ID", help="Only what this key asked.")
-@takes_json
-@click.pass_obj
-def usage(call: Call, by: Any, days: int, key: int | None) -> None:
-    """Show turns, tokens and fees, with bars."""
-    from hub.cli.usage import run
-
-    run(call, by, days, key)
+for each in COMMANDS:
+    main.add_command(each)

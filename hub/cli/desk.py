@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import channels
+from hub.accounts.audit import Act
 from hub.accounts.definitions import version
 from hub.bus import Bus
 from hub.cli.call import Call
 from hub.cli.output import Failed
 from hub.config import Config, load
+from hub.errors import Conflict, NotFound
 from hub.posts import Channels, Posts
 from hub.signals.local import LocalSignals
 from hub.store import Store, open_store
@@ -42,6 +44,19 @@ class Desk:
 def work(call: Call, task: Callable[[Desk], Awaitable[T]]) -> T:
     """Do something with the store of a configuration; raises ConfigError, StoreUnavailable."""
     return asyncio.run(_work(load(call.path, call.environ), task))
+
+
+def act(call: Call, what: str, unit: Callable[[Act], T]) -> T:
+    """Change something in one transaction, called `what` in the audit; raises Failed for what is not there or taken."""
+
+    async def task(desk: Desk) -> T:
+        now = desk.now
+        try:
+            return await desk.store.write(lambda connection: unit(Act(connection=connection, what=what, now=now)))
+        except (NotFound, Conflict) as error:
+            raise Failed(str(error)) from None
+
+    return work(call, task)
 
 
 async def _work(declared: Config, task: Callable[[Desk], Awaitable[T]]) -> T:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import RenderableType
@@ -17,11 +16,11 @@ from hub.accounts.audit import Act
 from hub.accounts.keyring import Account, Wanted
 from hub.accounts.keys import SCOPE, Role
 from hub.cli.call import Call
-from hub.cli.desk import Desk, work
-from hub.cli.output import Failed, ago, short, table, tell
-from hub.errors import Conflict, NotFound, RequestError
+from hub.cli.desk import Desk, act, work
+from hub.cli.output import ago, short, table, tell
+from hub.errors import NotFound, RequestError
+from hub.store import Connection
 
-T = TypeVar("T")
 MOST = 100_000
 DAY = 86_400.0
 _SECONDS: TypeAdapter[float] = TypeAdapter(Seconds)
@@ -36,7 +35,7 @@ def create(call: Call, name: str, **options: Any) -> None:
         expires = {} if lasts is None else {"expires_at": act.now + lasts}
         return make(act, name, {**values, **expires})
 
-    account, secret = _change(call, "key.create", unit)
+    account, secret = act(call, "key.create", unit)
     tell(shown(account, secret), *_secret(account, secret, "made"), json=call.json)
 
 
@@ -55,7 +54,7 @@ def show(call: Call) -> None:
 def renew(call: Call, which: str, grace: str) -> None:
     """Give a key another secret and print it, this once; raises Failed where there is no such key."""
     lasts = _seconds(grace, "--grace") or 0.0
-    account, secret = _change(call, "key.rotate", lambda act: rotate(act, _found(act, which), lasts))
+    account, secret = act(call, "key.rotate", lambda act: rotate(act, find(act.connection, which, act.now), lasts))
     old = "the one before is void" if not lasts else f"the one before is good for {grace} more"
     tell(shown(account, secret), *_secret(account, secret, "has a new secret", f"; {old}"), json=call.json)
 
@@ -64,31 +63,20 @@ def revoke(call: Call, which: str) -> None:
     """End a key for good; raises Failed where there is no such key."""
 
     def unit(act: Act) -> Account:
-        account = _found(act, which)
+        account = find(act.connection, which, act.now)
         end(act, account)
         return account
 
-    key = _change(call, "key.delete", unit).key
+    key = act(call, "key.delete", unit).key
     sentence = Text.assemble(("revoked", "green"), f"  the key {key.id} '{key.name}', and those made with it")
     tell({"success": True, "id": key.id, "name": key.name}, sentence, json=call.json)
 
 
-def _change(call: Call, what: str, unit: Callable[[Act], T]) -> T:
-    async def task(desk: Desk) -> T:
-        now = desk.now
-        try:
-            return await desk.store.write(lambda connection: unit(Act(connection=connection, what=what, now=now)))
-        except (NotFound, Conflict) as error:
-            raise Failed(str(error)) from None
-
-    return work(call, task)
-
-
-def _found(act: Act, which: str) -> Account:
-    """A key by its id or its name; raises NotFound, RequestError where the name is that of several."""
+def find(connection: Connection, which: str, now: float) -> Account:
+    """A unit: a key by its id or its name; raises NotFound, RequestError where the name is that of several."""
     if which.isdecimal() and int(which) < 2**31:
-        return keyring.account(act.connection, int(which), act.now)
-    found, _ = keyring.listed(act.connection, Wanted(name=which), act.now, limit=10)
+        return keyring.account(connection, int(which), now)
+    found, _ = keyring.listed(connection, Wanted(name=which), now, limit=10)
     if len(found) > 1:
         ids = ", ".join(str(account.key.id) for account in found)
         raise RequestError(f"Several keys are called '{which}': say its id, one of {ids}.")
