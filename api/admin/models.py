@@ -28,6 +28,7 @@ APART = ("name", "provider", "multiple", "enabled", "price_in", "price_out", "pr
 class SavedModel(msgspec.Struct, kw_only=True):
     """A model to save; with `id` what to change of it. In `config`: `modelId` (the provider's name for it), `apiKey`,
     `baseURL`, `region`, `accessKeyId`, `secretAccessKey`, or the same as JSON text. Prices are per 1,000,000 tokens.
+    The group `group_id` is granted it.
     """
 
     id: Id | None = None
@@ -39,6 +40,7 @@ class SavedModel(msgspec.Struct, kw_only=True):
     price_in: Amount | UnsetType | None = UNSET
     price_out: Amount | UnsetType | None = UNSET
     price_cached: Amount | UnsetType | None = UNSET
+    group_id: Id | None = None
 
 
 class ModelId(msgspec.Struct, kw_only=True):
@@ -84,12 +86,12 @@ async def put() -> Response:
     given = {name: value for name, value in msgspec.structs.asdict(said).items() if value is not UNSET}
     config = config_of(given.pop("config", {}))
     prices = {name: None if given[name] is None else _price(given[name], name) for name in given if "price" in name}
-    del given["id"]
+    del given["id"], given["group_id"]
     name = given.pop("name", None)
     settings = given | {OURS.get(key, key): value for key, value in config.items()} | prices
     if "multiple" in settings:
         settings["multiple"] = bool(settings["multiple"])
-    [saved] = await save(Change(kind="model", id=said.id, name=name, settings=settings))
+    [saved] = await save(Change(kind="model", id=said.id, name=name, settings=settings, group_id=said.group_id))
     return done(shown(saved))
 
 

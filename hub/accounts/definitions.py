@@ -7,6 +7,7 @@ that were made at once only one is written.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Literal
 
@@ -14,7 +15,9 @@ import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.accounts import grants
 from hub.accounts.audit import Act, By
+from hub.accounts.grants import Holder
 from hub.errors import HubError
 from hub.message import Value
 from hub.store.tables import definitions, settings
@@ -57,6 +60,8 @@ class Draft(Value, frozen=True, kw_only=True):
     """Its name and settings until now, for the audit."""
     anew: tuple[str, ...] = ()
     """The names of secrets that were given."""
+    group_id: int | None = None
+    """The group that is granted it."""
 
 
 class Shown(Value, frozen=True, kw_only=True):
@@ -81,6 +86,8 @@ class Change(Value, frozen=True, kw_only=True):
     name: str | None = None
     settings: dict[str, Any] | None
     key_id: int | msgspec.UnsetType | None = msgspec.UNSET
+    group_id: int | None = None
+    """The group that is granted it with this, beside those that are."""
 
 
 def version(connection: Connection) -> int:
@@ -108,7 +115,10 @@ def read(connection: Connection) -> tuple[int, list[Definition], list[str]]:
 
 
 def write(connection: Connection, drafts: Sequence[Draft], at: int, now: float, by: By) -> list[int]:
-    """A unit: write what was planned on version `at`, and who did, and return the ids; raises Stale."""
+    """A unit: write what was planned on version `at`, and who did, and return the ids.
+
+    Raises Stale, and RequestError for a group that there is not.
+    """
     _advance(connection, at)
     return [_write(connection, draft, now, by) for draft in drafts]
 
@@ -123,6 +133,10 @@ def _write(connection: Connection, draft: Draft, now: float, by: By) -> int:
     given = {"secrets": list(draft.anew)} if draft.anew else {}
     after = None if draft.settings is None else {"name": draft.name, **draft.settings, **given}
     act.note(f"{draft.kind}:{found}", draft.before, after)
+    if draft.group_id is not None:
+        group = Holder(side="group", id=draft.group_id)
+        grants.bind(connection, group, found, True, now)
+        replace(act, what="grant").note(f"group:{group.id}", after={draft.kind: draft.name, "granted": True})
     return found
 
 

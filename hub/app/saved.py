@@ -118,6 +118,7 @@ class Saved:
             secrets=self.vault.seal(secrets) if secrets else None,
             key_id=(before.key_id if before else None) if change.key_id is UNSET else change.key_id,
             before=before and _told(before),
+            group_id=change.group_id,
             anew=tuple(key for key in secrets if values.get(key, MASK) != MASK),
         )
 

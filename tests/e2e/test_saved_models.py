@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,25 @@ async def test_b8_a_part_is_changed_by_the_id_and_the_rest_stays(admin: Admin) -
     assert admin.here.engine.config.models["gpt-2"].api_key.get_secret_value() == SECRET
     cleared = await admin.post("model/save", id=made["id"], config={"apiKey": None})
     assert cleared["config"]["apiKey"] == ""
+
+
+async def test_b8_a_model_is_granted_to_the_group_that_is_named_with_it(admin: Admin) -> None:
+    group = await admin.post("group/save", name="family")
+    key = await admin.post("api-key/apply", name="ann", group_id=group["id"], month_quota=None)
+    other = Admin(replace(admin.here, key=key["api_key"]))
+    status, param, message = await admin.refused("model/save", name="second", provider="demo", group_id=999)
+    assert (status, param) == (400, "group_id")
+    assert "there is no group 999" in message
+    assert [one["name"] for one in (await admin.get("model/list"))["items"]] == ["demo"]
+    made = await admin.post("model/save", name="second", provider="demo", group_id=group["id"])
+    assert await asked(other, "second") == "You said: hello"
+    again = await admin.post("model/save", id=made["id"], multiple=True, group_id=group["id"])
+    kept = await admin.post("model/save", id=made["id"], multiple=False)
+    assert (again["multiple"], kept["multiple"]) == (True, False)
+    [bound] = (await admin.get(f"group/list-model?group_id={group['id']}"))["items"]
+    assert (bound["group_name"], bound["model_id"]) == ("family", made["id"])
+    audit = (await admin.get(f"audit/list?target=group:{group['id']}&what=grant"))["items"]
+    assert audit[-1]["after"] == {"model": "second", "granted": True}
 
 
 async def test_b8_models_are_listed_found_and_deleted(admin: Admin) -> None:
