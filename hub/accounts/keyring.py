@@ -102,9 +102,8 @@ def listed(
 
 def change(connection: Connection, id: int, values: dict[str, Any], now: float) -> Account:
     """A unit: write columns of a key; raises NotFound, Conflict, or RequestError for a group that there is not."""
-    if (group := values.get("group_id")) is not None and not connection.execute(
-        select(groups.c.id).where(groups.c.id == group)
-    ).first():
+    group = values.get("group_id")  # its row is held: one that is being deleted is either there to the end or gone
+    if group is not None and not connection.execute(_GROUP, {"group_": group}).first():
         raise RequestError(f"group_id: there is no group {group}", param="group_id")
     before = account(connection, id, now)
     if not CHANGEABLE.issuperset(values):
@@ -211,6 +210,7 @@ def _payment(row: Any) -> Payment:
     return Payment(**{name: getattr(row, name) for name in Payment.__struct_fields__})
 
 
+_GROUP = select(groups.c.id).where(groups.c.id == bindparam("group_")).with_for_update(read=True)
 _OLD = ("old_hash", "old_until")
 _LOCKED = select(keys.c.hash).where(keys.c.id == bindparam("key_")).with_for_update()
 _PAID = select(payments.c.id).where(payments.c.request == bindparam("request_"))

@@ -94,7 +94,11 @@ async def test_b9_its_turns_are_paid_by_its_key(admin: Admin, server: FeishuServ
     await server.wait_connected()
     server.say("count to 3")
     await server.wait_text("1 2 3")
-    assert (await admin.get(f"api-key/detail/{key['id']}"))["month_fee"] == "3.0000000000"
+
+    async def is_paid() -> bool:  # the card is written while the turn still runs
+        return (await admin.get(f"api-key/detail/{key['id']}"))["month_fee"] == "3.0000000000"
+
+    await admin.here.store.until(is_paid)
 
 
 async def test_b9_another_secret_is_used_at_once_and_what_waited_is_sent_then(

@@ -6,15 +6,18 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from hub.accounts import keyring, keys
+from hub.accounts import groups, keyring, keys
 from hub.accounts.keyring import Wanted
 from hub.accounts.keys import Key, new_secret
 from hub.accounts.limits import Limits
 from hub.errors import Conflict, Forbidden, NotFound, RequestError
-from hub.store import Store
+from hub.store import Store, open_store
+from hub.store.migrate import migrate
 from hub.store.tables import keys as table
+from tests.hub.engine import FailingStore
 
 NOW = 1_795_000_000.0
 OLD, NEW = new_secret(), new_secret()
@@ -176,3 +179,25 @@ async def test_no_key_hands_out_more_than_it_has(store: Store) -> None:
         keyring.guard(clerk, admin)
     keyring.guard(None, admin)
     keyring.guard(admin, admin)
+
+
+async def test_a_key_that_is_put_into_a_group_that_is_being_deleted_finds_none(postgres_url: str) -> None:
+    store = FailingStore(await open_store(postgres_url))
+    await migrate(store)
+    key = await made(store)
+    family = await store.write(lambda c: groups.save(c, None, {"name": "family"}, NOW))
+    other = create_async_engine(postgres_url)
+
+    async def waits() -> bool:
+        waiting = text("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+        return bool(await store.read(lambda c: c.execute(waiting).first()))
+
+    async with other.begin() as connection:
+        await connection.run_sync(lambda c: groups.remove(c, family.id))
+        moving = asyncio.create_task(change(store, key.id, group_id=family.id))
+        await store.until(waits)
+    with pytest.raises(RequestError, match=f"there is no group {family.id}"):
+        await moving
+    assert (await store.read(lambda c: keyring.account(c, key.id, NOW))).key.group_id is None
+    await other.dispose()
+    await store.close()
