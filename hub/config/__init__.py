@@ -16,7 +16,6 @@ from hub.config.document import read
 from hub.config.entries import SECTIONS, Entries
 from hub.config.environment import Overrides, References, with_dotenv
 from hub.config.problems import Origins, Problem, check
-from hub.config.routes import with_agents
 from hub.config.settings import (
     ApiSettings,
     BusSettings,
@@ -85,4 +84,4 @@ def _settle(config: Config, folder: Path) -> Config:
     if url.startswith("sqlite:///"):
         url = f"sqlite:///{folder / url.removeprefix('sqlite:///')}"
     update = {"data_dir": data_dir, "store": StoreSettings(url=SecretStr(url))}
-    return with_agents(config.model_copy(update=update))
+    return config.model_copy(update=update).with_agents()

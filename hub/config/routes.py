@@ -14,13 +14,3 @@ def routing(config: Config) -> Routing:
         agents=tuple(running),
         public=tuple(name for name, agent in running.items() if agent.public and agent.active and name != DEFAULT),
     )
-
-
-def with_agents(config: Config) -> Config:
-    """The configuration with an agent for each channel that says none: the first that runs."""
-    first = next((name for name, agent in config.agents.items() if agent.enabled), "")
-    channels = {
-        name: channel if channel.agent else channel.model_copy(update={"agent": first})
-        for name, channel in config.channels.items()
-    }
-    return config.model_copy(update={"channels": channels})

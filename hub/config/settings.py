@@ -127,6 +127,15 @@ class Config(BaseSettings):
             raise ValueError("is weak; make one with `openssl rand -hex 32`")
         return key
 
+    def with_agents(self) -> Config:
+        """The same with an agent for each channel that says none: the first that runs."""
+        first = next((name for name, agent in self.agents.items() if agent.enabled), "")
+        channels = {
+            name: channel if channel.agent else channel.model_copy(update={"agent": first})
+            for name, channel in self.channels.items()
+        }
+        return self.model_copy(update={"channels": channels})
+
     @property
     def store_url(self) -> str:
         """The database's URL; holds its password."""

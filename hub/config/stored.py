@@ -13,7 +13,6 @@ from hub.config.checks import check_names
 from hub.config.entries import SECTIONS, Entries, Name
 from hub.config.environment import References
 from hub.config.problems import Problem
-from hub.config.routes import with_agents
 from hub.config.settings import Config
 from hub.config.tree import Key, is_mapping
 from hub.message import Value
@@ -75,7 +74,7 @@ def _join(config: Config, written: Sequence[Written]) -> tuple[Config, Problems]
         found[_section(section), name].append(problem)
     ours = {(one.section, one.name) for one in written}
     joined = config.model_copy(update={"models": models, "agents": agents, "channels": channels})
-    return with_agents(joined), {at: problems for at, problems in found.items() if at in ours}
+    return joined.with_agents(), {at: problems for at, problems in found.items() if at in ours}
 
 
 def _clashes(config: Config, written: Sequence[Written]) -> Iterable[Problem]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from hub.accounts import budget, keys
 from hub.accounts.keys import Key
@@ -18,6 +18,7 @@ from hub.accounts.money import amount
 from hub.store.tables import keys as table
 from hub.store.tables import reservations, turns
 from tests.e2e.here import Here, running_hub
+from tests.granting import grant
 from tests.platforms.openai import Answer, Call, Upstream, Usage, fail
 
 CALL = amount("0.01", "a call")
@@ -50,8 +51,13 @@ async def hub(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Here]:
 async def with_quota(hub: Here, quota: int | None, **more: Any) -> tuple[Here, Key]:
     """The hub for a new key."""
     secret, now = keys.new_secret("sk-"), hub.engine.clock()
-    key = await hub.store.write(lambda c: keys.create(c, secret, name="payer", now=now, month_quota=quota, **more))
-    return replace(hub, key=secret), key
+
+    def create(connection: Connection) -> Key:
+        key = keys.create(connection, secret, name="payer", now=now, month_quota=quota, **more)
+        grant(connection, key.payer, models=hub.engine.config.models)
+        return key
+
+    return replace(hub, key=secret), await hub.store.write(create)
 
 
 async def ask(hub: Here, way: str = "model", session: str = "s", **more: Any) -> httpx.Response:
