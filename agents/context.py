@@ -106,12 +106,22 @@ def _here(facts: Sequence[Fact], said: Message) -> str:
     address = said.address
     if address.channel == API:
         return "You are asked by a program, over HTTP." if "channel" in facts else ""
+    if said.visits:
+        return _visited(facts, said)
     kind = "private chat" if said.private else "group chat"
     thread = f", thread {_quoted(address.thread_id)}" if address.thread_id else ""
     return _sentences(
         f"You are in the channel {_quoted(address.channel)}." if "channel" in facts else "",
         f"This is the {kind} {_quoted(address.chat_id)}{thread}." if "chat" in facts else "",
     )
+
+
+def _visited(facts: Sequence[Fact], said: Message) -> str:
+    """What a program's turn in a chat's conversation has to know."""
+    asked = f"The program {_quoted(said.author.name)} asks you now, over HTTP: it alone reads this answer."
+    if "chat" not in facts:
+        return asked
+    return f"This is the conversation of the chat {_quoted(str(said.address))}. {asked}"
 
 
 def _wish(said: Message) -> str:

@@ -51,6 +51,7 @@ ROUTES = (
     "api.user",
     "api.own_keys",
     "api.admin.keys",
+    "api.admin.conversations",
     "api.admin.payments",
     "api.admin.audit",
     "api.admin.trace",

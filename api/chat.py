@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 import msgspec
 from quart import Blueprint, Response, request
 
-from api import current, errors, names, posting, repeats, uploads
+from api import conversations, current, errors, names, posting, repeats, uploads
 from api.auth import require
 from api.document import FileField, document
 from api.events import EVENTS, events
@@ -32,6 +32,7 @@ class NewChat(msgspec.Struct):
     message: str | list[dict[str, Any]] | None = None
     agent: str | None = None
     session_id: Name | None = None
+    session: Name | None = None
 
 
 HELLO = {"message": "count to 3"}
@@ -43,6 +44,7 @@ class AgentForm(msgspec.Struct):
     message: str | None = None
     agent: str | None = None
     session_id: Name | None = None
+    session: Name | None = None
     files: list[FileField] | None = None
 
 
@@ -80,7 +82,8 @@ async def chat() -> Response:
     """Ask an agent, and wait for its answer; with `Accept: text/event-stream` follow it as it is written.
 
     Without `agent` the first one of the config answers. A conversation is the key's and has a name, `session_id`;
-    without one it is `default`.
+    without one it is `default`. `session` is the address of a chat instead, whose conversation the key was granted; the
+    answer is in the response alone, and the chat is told nothing.
     """
     streams = "text/event-stream" in request.headers.get("Accept", "")
 
@@ -118,19 +121,21 @@ async def _asked(make: Callable[[Ask], Awaitable[Response]], *, streams: bool = 
     """What `make` makes of the request's question."""
     new, files = await uploads.read(NewChat)
     agent = await names.agent(new.agent)
-    session = new.session_id or session_header(request.headers)
+    visit = await conversations.visit(new.session, agent.name, new.session_id)
+    session = new.session or new.session_id or session_header(request.headers)
     ask = Ask(
         agent=agent.name,
         key_id=current.key().id,
         payer=current.key().pays,
         session_id=session or DEFAULT_SESSION,
+        visit=visit,
         parts=await _parts(new, files),
         posts_to=current.key().posts_to,
         fingerprint="",
         pieces=streams,
     )
     with own_session(named=session is not None):
-        return await repeats.turn(ask, [ask.agent, ask.session_id, ask.parts, streams], make)
+        return await repeats.turn(ask, [ask.agent, visit and new.session, ask.session_id, ask.parts, streams], make)
 
 
 async def _parts(new: NewChat, files: Sequence[Upload]) -> tuple[Part, ...]:

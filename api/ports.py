@@ -134,13 +134,28 @@ class Posts(Protocol):
 
 
 class Sessions(Protocol):
-    """Knows the sessions of keys; another key's do not exist."""
+    """Knows the sessions of keys, and those of chats that a key was granted; another's do not exist."""
 
     async def list(self, key_id: int, agent: str | None, before: int | None, limit: int) -> list[SessionRecord]:
         """The newest sessions of a key, or those older than one."""
         ...
 
-    async def find(self, key_id: int, id: int) -> SessionRecord | None: ...
+    async def granted(
+        self, key_id: int, address: Address, agent: str | None, before: int | None, limit: int
+    ) -> list[SessionRecord]:
+        """The newest sessions at an address, of agents whose conversation there the key was granted.
+
+        Raises Forbidden where that is none.
+        """
+        ...
+
+    async def readable(self, key_id: int, id: int) -> SessionRecord | None:
+        """A session that is the key's, or of a conversation that it was granted."""
+        ...
+
+    async def find(self, key_id: int, id: int) -> SessionRecord | None:
+        """A session that is the key's."""
+        ...
 
     async def read(self, session: SessionRecord, after: int, limit: int) -> Sequence[Written]:
         """What was said in it after an entry, the oldest first."""

@@ -1,18 +1,18 @@
 """/api/v1/sessions: the conversations that a key holds with agents, to list, read, name, take along and erase.
 
-Only the key's own are there: neither those of another key, whoever asks, nor what lives in a chat.
+Only the key's own are there, not those of another key, whoever asks; and to read, those of chats that it was granted.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from typing import Annotated, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Literal, NoReturn, NotRequired, TypedDict, cast
 
 import msgspec
 from msgspec import Meta
 from quart import Blueprint, Response
 
-from api import current
+from api import conversations, current
 from api.auth import require
 from api.document import Content, document
 from api.openai.answers import Call
@@ -37,9 +37,13 @@ Limit = Annotated[int, Meta(ge=1, le=MOST)]
 
 
 class Listed(msgspec.Struct):
-    """Which sessions to list: those of an agent, those after the `next` of a page."""
+    """Which sessions to list: those of an agent, those after the `next` of a page; with `session` those of a chat.
+
+    `session` is the address of a chat whose conversation the key was granted.
+    """
 
     agent: Name | None = None
+    session: Name | None = None
     after: Cursor | None = None
     limit: Limit = LIMIT
 
@@ -64,12 +68,13 @@ class Title(msgspec.Struct):
 
 
 class Session(TypedDict):
-    """A conversation with an agent; `session_id` is the name that its requests give it."""
+    """A conversation with an agent; `session_id` is the name that its requests give it, `session` the chat it is in."""
 
     id: str
     object: Literal["session"]
     agent: str
     session_id: str | None
+    session: NotRequired[str]
     title: str | None
     created_at: int
     updated_at: int | None
@@ -94,7 +99,8 @@ class FileName(TypedDict):
 class SessionMessage(TypedDict):
     """Something said: `id` tells its place, `turn` what it belongs to; `mark` says why a reply is not whole.
 
-    A `system` message is a summary of what stands before it.
+    `author` says who spoke where several do: people in a group, or a program by the name of its key. A `system` message
+    is a summary of what stands before it.
     """
 
     id: str
@@ -102,6 +108,7 @@ class SessionMessage(TypedDict):
     at: int
     role: Literal["user", "assistant", "tool", "system"]
     content: str
+    author: NotRequired[str]
     files: NotRequired[list[FileName]]
     tool_calls: NotRequired[list[Call]]
     tool_call_id: NotRequired[str]
@@ -133,9 +140,13 @@ class Gone(TypedDict):
 @require("read", "chat")
 @document({200: SessionList}, query=Listed)
 async def index() -> Response:
-    """The key's sessions, the newest first."""
-    asked = query(Listed)
-    found = await _sessions().list(current.key().id, asked.agent, asked.after, asked.limit + 1)
+    """The key's sessions, the newest first; or those of a chat whose conversation it was granted."""
+    asked, key = query(Listed), current.key().id
+    if asked.session:
+        chat = conversations.address(asked.session)
+        found = await _sessions().granted(key, chat, asked.agent, asked.after, asked.limit + 1)
+    else:
+        found = await _sessions().list(key, asked.agent, asked.after, asked.limit + 1)
     page = found[: asked.limit]
     following = str(page[-1].id) if len(found) > asked.limit else None
     return answer({"object": "list", "data": [shown(each) for each in page], "next": following})
@@ -146,7 +157,7 @@ async def index() -> Response:
 @document({200: SessionPage}, query=Paged)
 async def show(id: int) -> Response:
     """A session, and what was said in it: messages with their roles, the steps of tools among them."""
-    session, asked = await _mine(id), query(Paged)
+    session, asked = await _readable(id), query(Paged)
     found = await _sessions().read(session, asked.after, asked.limit + 1)
     page = found[: asked.limit]
     following = str(page[-1].id) if len(found) > asked.limit else None
@@ -169,7 +180,7 @@ async def rename(id: int) -> Response:
 @document({200: (SessionExport, Content(JSON_LINES))}, query=Exported)
 async def export(id: int) -> Response:
     """All of a session, to take along: one JSON, or with `format=jsonl` a message a line."""
-    session, asked = await _mine(id), query(Exported)
+    session, asked = await _readable(id), query(Exported)
     pages = _pages(_sessions(), session)
     name = {"Content-Disposition": f'attachment; filename="session-{session.id}.{asked.format}"'}
     if asked.format == "jsonl":
@@ -192,7 +203,7 @@ async def erase(id: int) -> Response:
 
 def shown(session: SessionRecord) -> Session:
     """A session as its key sees it."""
-    return {
+    told: Session = {
         "id": str(session.id),
         "object": "session",
         "agent": session.agent,
@@ -201,6 +212,7 @@ def shown(session: SessionRecord) -> Session:
         "created_at": int(session.started_at),
         "updated_at": None if session.updated_at is None else int(session.updated_at),
     }
+    return told if session.chat is None else {**told, "session": session.chat}
 
 
 def _sessions() -> Sessions:
@@ -209,10 +221,16 @@ def _sessions() -> Sessions:
 
 async def _mine(id: int) -> SessionRecord:
     """The session, if it is the key's; raises NotFound."""
-    session = await _sessions().find(current.key().id, id)
-    if session is None:
-        raise NotFound(f"There is no session '{id}'.", code="session_not_found")
-    return session
+    return await _sessions().find(current.key().id, id) or _missing(id)
+
+
+async def _readable(id: int) -> SessionRecord:
+    """The session, if it is the key's or of a chat's conversation that it was granted; raises NotFound."""
+    return await _sessions().readable(current.key().id, id) or _missing(id)
+
+
+def _missing(id: int) -> NoReturn:
+    raise NotFound(f"There is no session '{id}'.", code="session_not_found")
 
 
 async def _pages(sessions: Sessions, session: SessionRecord) -> AsyncGenerator[list[SessionMessage]]:
@@ -234,12 +252,16 @@ def _messages(page: Sequence[Written]) -> list[SessionMessage]:
 def _of(written: Written) -> Iterator[SessionMessage]:
     """An entry as messages: a step of tools is several."""
     match written.entry:
-        case Heard(text=text, files=files, returned=returned):
+        case Heard(text=text, author=author, files=files, returned=returned):
             if returned is not None:  # the calls are where they were made
                 yield from _results(written, returned)
             if text or files or returned is None:
                 said = _message(written, "user", text)
-                yield {**said, "files": [_file(file) for file in files]} if files else said
+                if author is not None:
+                    said["author"] = author
+                if files:
+                    said["files"] = [_file(file) for file in files]
+                yield said
         case Stepped() as step:
             yield _called(written, step)
             yield from _results(written, step)

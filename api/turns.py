@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from quart import Blueprint, Response
 
-from api import current, errors, sse
+from api import conversations, current, errors, sse
 from api.auth import require
 from api.document import document
 from api.events import EVENTS, events
@@ -22,13 +22,14 @@ routes = Blueprint("turns", __name__)
 
 
 class Turn(TypedDict):
-    """A turn as it is now; `response` and `finished_at` come with its end."""
+    """A turn as it is now; `response` and `finished_at` come with its end, `session` is the chat it was asked in."""
 
     id: str
     object: Literal["turn"]
     status: Status
     agent: str | None
     session_id: str | None
+    session: NotRequired[str]
     response: str | None
     usage: wire.Used
     error: errors.Words | None
@@ -76,13 +77,14 @@ async def _mine(id: str) -> TurnRecord:
     record = await current.hub().turns.find(id.removeprefix("chatcmpl-"))
     if record is None or record.key_id != current.key().id:
         raise NotFound(f"There is no turn '{id}'.", code="turn_not_found")
+    await conversations.check(record.agent, record.address)
     return record
 
 
 def turn(record: TurnRecord) -> Turn:
     """A turn in the words of the API."""
     ended = record.status in ("failed", "cancelled")
-    return {
+    told: Turn = {
         "id": record.id,
         "object": "turn",
         "status": record.status,
@@ -94,3 +96,4 @@ def turn(record: TurnRecord) -> Turn:
         "created_at": int(record.created_at),
         "finished_at": None if record.finished_at is None else int(record.finished_at),
     }
+    return told if conversations.is_own(record.address) else {**told, "session": record.address}

@@ -12,12 +12,12 @@ import msgspec
 import structlog
 
 from hub import memory, tracing
-from hub.accounts import turns
+from hub.accounts import conversations, turns
 from hub.accounts.turns import RETRY_SECONDS, Ask, Sign, TurnRecord, end_of, signs_of
 from hub.bus import AlreadyThere, Bus, Outcome, Publish
 from hub.errors import ModelUnavailable, StoreUnavailable, TurnTimeout
 from hub.memory import Entry
-from hub.message import API, Address, Author, Live, Message, agent_inbox
+from hub.message import Address, Author, Live, Message, agent_inbox
 from hub.progress import Happening, Progress
 from hub.signals import POLL, Listener
 from hub.store import Connection
@@ -168,13 +168,15 @@ class Asks:
 
     async def _store(self, ask: Ask) -> bool:
         now = self._bus.clock()
-        address = Address(API, str(ask.key_id), ask.session_id)
+        address, visit = ask.address, ask.visit
+        name = visit.by.name if visit else str(ask.key_id)
         message = Message(
             id=ask.id,
             address=address,
-            author=Author(id=str(ask.key_id), name=str(ask.key_id), kind="api"),
+            author=Author(id=str(ask.key_id), name=name, kind="api"),
             parts=ask.parts,
             at=now,
+            direct=visit is None,
             params=ask.params,
             posts_to=ask.posts_to,
             instructions=ask.instructions,
@@ -187,7 +189,7 @@ class Asks:
             address=str(address),
             status="queued",
             agent=ask.agent,
-            session_id=ask.session_id,
+            session_id=None if visit else ask.session_id,
             key_id=ask.key_id,
             fingerprint=ask.fingerprint,
             created_at=now,
@@ -206,6 +208,8 @@ class Asks:
 
         def write(connection: Connection) -> None:
             turns.save(connection, record)
+            if visit is not None:
+                conversations.visited(connection, ask.agent, visit, ask.id, now)
             if ask.also is not None:
                 ask.also(connection)
 

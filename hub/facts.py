@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from hub.agent import Fact, Scope
 from hub.errors import Forbidden, NotFound, RequestError
-from hub.message import API, Message, Value
+from hub.message import Message, Value
 from hub.store import search
 from hub.store.tables import facts
 
@@ -31,7 +31,7 @@ class Place(Value, frozen=True, kw_only=True):
 
     agent: str
     chat: str
-    """`channel:chat_id`; over HTTP with the session."""
+    """`channel:chat_id`; over HTTP with the session, or the thread."""
     person: str
     """`channel:sender` of who speaks; over HTTP the key."""
     private: bool
@@ -55,7 +55,7 @@ def place_of(message: Message, agent: str, *, teaches: bool = False) -> Place:
     address = message.address
     return Place(
         agent=agent,
-        chat=str(address) if address.channel == API else address.chat,
+        chat=str(address) if message.by_program else address.chat,
         person=message.sender,
         private=message.private,
         teaches=teaches,

@@ -159,15 +159,23 @@ def append(connection: Connection, session: int, turn: str, first: int, new: Seq
 
 
 def recall(
-    connection: Connection, agent: str, address: Address, query: str, without: str, most: int = 10
+    connection: Connection,
+    agent: str,
+    address: Address,
+    query: str,
+    without: str,
+    most: int = 10,
+    *,
+    exact: bool = False,
 ) -> list[Found]:
     """What was said in a chat, in this session and the ones before, that fits a query best; not in the turn `without`.
 
-    Nothing that the agent heard or said elsewhere is looked at.
+    Nothing that the agent heard or said elsewhere is looked at; with `exact` no other thread of the chat either.
     """
     here = _places(connection, agent, address)
     ids = search.find(connection, here, query, most + _OWN)
-    rows = {row.id: row for row in connection.execute(_FOUND, {"ids": ids, "turn_": without, "here": here})}
+    found = connection.execute(_FOUND, {"ids": ids, "turn_": without, "here": here})
+    rows = {row.id: row for row in found if not exact or row.address == str(address)}
     return [_found(rows[id], query) for id in ids if id in rows][:most]  # noqa: A001 - its column
 
 
@@ -261,7 +269,7 @@ _PLACES = (
     .order_by(places.c.id)
 )
 _FOUND = (
-    select(entries.c.id, entries.c.body, entries.c.at)
+    select(entries.c.id, entries.c.body, entries.c.at, sessions.c.address)
     .join(sessions, sessions.c.id == entries.c.session)
     .where(
         entries.c.id.in_(bindparam("ids", expanding=True)),

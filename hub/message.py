@@ -142,9 +142,26 @@ class Message(Value, frozen=True, kw_only=True):
         return None if self.direct and not self.waited_for else self.reply_to
 
     @property
+    def by_program(self) -> bool:
+        """A program asked over HTTP, in a session of its key or in a chat's conversation: the answer is its alone."""
+        return self.author.kind == "api" or self.address.channel == API
+
+    @property
+    def key_id(self) -> int | None:
+        """The key of the program that asked."""
+        if self.address.channel == API:
+            return int(self.address.chat_id)
+        return int(self.author.id) if self.by_program else None
+
+    @property
+    def visits(self) -> bool:
+        """A program asked in the conversation of a chat, which was granted to its key."""
+        return self.by_program and self.address.channel != API
+
+    @property
     def sender(self) -> str:
         """The person who said it: `channel:id`, over HTTP `api:` and the key's id."""
-        return f"{self.address.channel}:{self.author.id}"
+        return f"{API if self.by_program else self.address.channel}:{self.author.id}"
 
     @property
     def private(self) -> bool:

@@ -11,13 +11,17 @@ from hub.store import Connection
 
 
 class TurnMemory:
-    """What one turn may remember and recall; it writes only while its lease holds."""
+    """What one turn may remember and recall; it writes only while its lease holds.
 
-    def __init__(self, bus: Bus, lease: Lease, place: Place, address: Address) -> None:
+    It finds what was said in its chat, with an `exact` address what was said in that very thread.
+    """
+
+    def __init__(self, bus: Bus, lease: Lease, place: Place, address: Address, *, exact: bool = False) -> None:
         self._bus = bus
         self._lease = lease
         self._place = place
         self._address = address
+        self._exact = exact
 
     async def remember(self, text: str, scope: Scope | None = None) -> Fact:
         """Keep a fact."""
@@ -35,7 +39,8 @@ class TurnMemory:
 
         def read(connection: Connection) -> Recalled:
             seen = facts.visible(connection, self._place)
-            said = memory.recall(connection, self._place.agent, self._address, query, without=self._lease.head.id)
+            without, agent = self._lease.head.id, self._place.agent
+            said = memory.recall(connection, agent, self._address, query, without=without, exact=self._exact)
             return Recalled(facts=tuple(facts.matching(seen, query)), said=tuple(said))
 
         return await self._bus.store.read(read)

@@ -1,4 +1,4 @@
-"""A key's own sessions over HTTP: to list, read, name and erase. What lives in a chat is none of them."""
+"""A key's own sessions over HTTP: to list, read, name and erase; and those of chats, to read what it was granted."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
 
 from hub import memory, traces
+from hub.accounts import conversations as shared
 from hub.accounts import turns
 from hub.bus import Bus
 from hub.errors import Conflict
 from hub.memory import Entry
 from hub.message import API, Address, Value, agent_inbox
 from hub.signals import POLL
+from hub.store.tables import conversation_grants as grants
 from hub.store.tables import conversations, entries, lanes, messages, responses, sessions
 from hub.traces import MESSAGES, PAGE, STOP_WAIT
 
@@ -32,7 +34,13 @@ class SessionRecord(Value, frozen=True, kw_only=True):
 
     @property
     def session_id(self) -> str | None:
-        return Address.parse(self.address).thread_id
+        here = Address.parse(self.address)
+        return here.thread_id if here.channel == API else None
+
+    @property
+    def chat(self) -> str | None:
+        """The address of the chat it belongs to; None: it is a key's own."""
+        return None if Address.parse(self.address).channel == API else self.address
 
 
 class Written(Value, frozen=True, kw_only=True):
@@ -61,9 +69,34 @@ class Sessions:
         rows = await self._store.read(lambda connection: connection.execute(query).all())
         return [_record(row) for row in rows]
 
+    async def granted(
+        self, key_id: int, address: Address, agent: str | None, before: int | None, limit: int
+    ) -> list[SessionRecord]:
+        """The newest sessions at an address, of the agents whose conversation there the key was granted.
+
+        Raises Forbidden where that is none, or not this agent's.
+        """
+        where = [sessions.c.address == str(address), _granted(key_id)]
+        where += [] if before is None else [sessions.c.id < before]
+        where += [] if agent is None else [sessions.c.agent == agent]
+        query = _SESSION.where(*where).order_by(sessions.c.id.desc()).limit(limit)
+
+        def unit(connection: Connection) -> Sequence[Any]:
+            shared.check(connection, key_id, agent, address)
+            return connection.execute(query).all()
+
+        return [_record(row) for row in await self._store.read(unit)]
+
+    async def readable(self, key_id: int, id: int) -> SessionRecord | None:
+        """A session that is the key's, or of a conversation that it was granted; or None."""
+        return await self._find(or_(_mine(key_id), _granted(key_id)), id)
+
     async def find(self, key_id: int, id: int) -> SessionRecord | None:
-        """One of them, or None."""
-        query = _SESSION.where(_mine(key_id), sessions.c.id == id)
+        """A session that is the key's, or None."""
+        return await self._find(_mine(key_id), id)
+
+    async def _find(self, whose: ColumnElement[bool], id: int) -> SessionRecord | None:
+        query = _SESSION.where(whose, sessions.c.id == id)
         row = await self._store.read(lambda connection: connection.execute(query).first())
         return None if row is None else _record(row)
 
@@ -117,8 +150,15 @@ class Sessions:
             after = await self._store.write(partial(_blank, lane=lane, after=after, tail=tail, now=self._bus.clock()))
 
 
-def _mine(key_id: int) -> Any:
+def _mine(key_id: int) -> ColumnElement[bool]:
     return sessions.c.person == f"{API}:{key_id}"
+
+
+def _granted(key_id: int) -> ColumnElement[bool]:
+    mine = select(grants.c.id).where(
+        grants.c.key_id == key_id, grants.c.agent == sessions.c.agent, grants.c.address == sessions.c.address
+    )
+    return mine.exists()
 
 
 _LATEST = select(entries.c.at).where(entries.c.session == sessions.c.id).order_by(entries.c.id.desc()).limit(1)

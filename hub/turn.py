@@ -80,7 +80,8 @@ class Persona:
     def bill(self, message: Message) -> Bill:
         """The bill of a message's turn."""
         billing = self.billing or Billing(self.bus.store, self.bus.clock)
-        return billing.bill(message.id, self.tariff, message.payer or self.payer(message.address))
+        payer = message.payer or (None if message.by_program else self.payer(message.address))
+        return billing.bill(message.id, self.tariff, payer)
 
 
 class RunningTurn:
@@ -95,8 +96,9 @@ class RunningTurn:
         self.started_at = persona.bus.clock()
         self.first_token_at: float | None = None
         self.session: int | None = None
-        self.place = place_of(self.message, persona.name, teaches=may_post(persona.learns_from, self.address))
-        self.memory = TurnMemory(persona.bus, work.lease, self.place, self.address)
+        teaches = may_post(persona.learns_from, self.address) and not self.message.visits
+        self.place = place_of(self.message, persona.name, teaches=teaches)
+        self.memory = TurnMemory(persona.bus, work.lease, self.place, self.address, exact=self.message.visits)
         self.facts = ""
         """What the agent was asked to remember here, as the model is told it."""
         self._asked: Said | None = None
@@ -235,7 +237,7 @@ class RunningTurn:
 
     async def take(self) -> Sequence[Message]:
         """What else was said meanwhile, where the agent wants to be steered."""
-        if self._persona.busy != "steer" or self.address.channel == API:
+        if self._persona.busy != "steer" or self.message.by_program:
             return ()
         known = len(self.messages)
         self._add(await self._bus.take(self._lease, MOST, lambda _, waiting: may_join(waiting)))
@@ -361,7 +363,7 @@ class RunningTurn:
     async def react(self, key: str, emoji: str) -> Receipt:
         """Put an emoji below the newest message of this turn."""
         message = self.messages[-1]
-        if self.address.channel == API or message.reply_to is None:
+        if message.by_program or message.reply_to is None:
             raise RequestError("There is no message here that could be reacted to.")
         return await self._deliver(key, self.address, parts=(), reply_to=message.reply_to, reaction=emoji)
 
@@ -429,7 +431,7 @@ class RunningTurn:
 
     def _sign(self, kind: Literal["reasoning", "calls", "step"], **what: Any) -> None:
         """Tell a program what happens beside the reply; chats are not shown it."""
-        if self.address.channel == API:
+        if self.message.by_program:
             sign = Sign(kind=kind, turn=self.id, address=self.address, step=len(self.steps), **what)
             self._bus.signals.send(self._topic, msgspec.json.encode(sign))
 
@@ -448,12 +450,11 @@ class RunningTurn:
 
     def record(self, status: Status, **how: Any) -> TurnRecord:
         """The turn's row as it is now; `how` it ended."""
-        asker = self.address if self.address.channel == API else None
         return TurnRecord(
             id=self.id,
             address=str(self.address),
-            session_id=asker and asker.thread_id,
-            key_id=asker and int(asker.chat_id),
+            session_id=self.address.thread_id if self.address.channel == API else None,
+            key_id=self.message.key_id,
             status=status,
             agent=self._persona.name,
             model=self.model,
@@ -507,7 +508,7 @@ class RunningTurn:
 
 def topic_of(message: Message) -> str:
     """Where a turn shows signs of life: to its asker over HTTP, or to its channel."""
-    return signs_of(message.id) if message.address.channel == API else f"live.{message.address.channel}"
+    return signs_of(message.id) if message.by_program else f"live.{message.address.channel}"
 
 
 def as_step(entry: Stepped) -> Step:
@@ -532,12 +533,13 @@ def may_join(waiting: Waiting) -> bool:
     """Whether a message may be taken.
 
     One that cannot be read ends by itself; one that its platform waits for (a slash command) needs an answer that
-    names it.
+    names it; a program's has an answer of its own.
     """
     try:
-        return not message_of(waiting).waited_for
+        message = message_of(waiting)
     except msgspec.DecodeError:
         return False
+    return not (message.waited_for or message.by_program)
 
 
 _DECODER = msgspec.json.Decoder(Message)

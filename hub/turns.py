@@ -19,7 +19,7 @@ from hub.bus import Lease, Publish
 from hub.compaction import compaction
 from hub.errors import HubError, ModelError, ModelRefused, PaymentRequired
 from hub.memory import Said
-from hub.message import API, Delivery, Live, Part, Text, reply_id
+from hub.message import Delivery, Live, Part, Text, reply_id
 from hub.metrics import TURNS
 from hub.posts import publish
 from hub.signals import LARGEST
@@ -67,7 +67,7 @@ class TurnHandler:
         except PaymentRequired as error:
             return self._refused(turn, error)
         except ModelError as error:
-            if turn.address.channel != API and not isinstance(error, ModelRefused):
+            if not turn.message.by_program and not isinstance(error, ModelRefused):
                 return Retry(why=error)
             return self._failed(turn, error)
         if reply is None:
@@ -84,7 +84,7 @@ class TurnHandler:
 
     async def _answer(self, turn: RunningTurn, work: Work) -> Reply | None:
         """The agent's reply, None when the turn was stopped first; shows that somebody is typing meanwhile."""
-        if turn.address.channel == API:
+        if turn.message.by_program:
             return await self._attempt(turn, work)
         watch: list[asyncio.Task[NoReturn]] = []
         if self.persona.busy == "interrupt":
@@ -133,7 +133,7 @@ class TurnHandler:
 
     def _answered(self, turn: RunningTurn, reply: Reply) -> Done:
         said = Said(text=reply.text, calls=reply.calls, usage=reply.usage, model=reply.model, pace=reply.pace)
-        if turn.address.channel == API:
+        if turn.message.by_program:
             return self._done(turn, "answered", "completed", said, finish=reply.finish)
         parts = (*text_parts(turn.response), *reply.parts)
         if not parts:
@@ -150,7 +150,7 @@ class TurnHandler:
     def _failed(self, turn: RunningTurn, error: ModelError | str) -> Done:
         log.warning("turn failed", id=turn.id, address=str(turn.address), agent=self.persona.name, error=str(error))
         said = Said(text=turn.unfinished, mark="failed", usage=turn.lost, model=turn.model or "")
-        if turn.address.channel == API:
+        if turn.message.by_program:
             return self._done(turn, "dead", "failed", said, reason="told", error=error)
         return self._done(turn, "dead", "failed", said, error=error, say=text_parts(_apology(turn, error)))
 
@@ -211,7 +211,7 @@ class TurnHandler:
         )
 
     def _says(self, turn: RunningTurn, say: tuple[Part, ...], closes: bool, once: str | None) -> tuple[Publish, ...]:
-        if turn.address.channel == API or not (say or closes):
+        if turn.message.by_program or not (say or closes):
             return ()
         reply = self._reply(turn, say, closes)
         return (publish(reply if once is None else msgspec.structs.replace(reply, id=once)),)
@@ -270,7 +270,7 @@ def text_parts(text: str) -> tuple[Part, ...]:
 def _tell_end(turn: RunningTurn, record: TurnRecord) -> tuple[tuple[str, bytes], ...]:
     """Signals that a turn is over; who asks over HTTP learns from them how, and need not look."""
     done = Sign(kind="done", turn=turn.id, address=turn.address)
-    if turn.address.channel != API:
+    if not turn.message.by_program:
         return ((topic_of(turn.message), msgspec.json.encode(done)),)
     payload = msgspec.json.encode(msgspec.structs.replace(done, record=record))
     if len(payload) > LARGEST:

@@ -7,9 +7,10 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 from quart import Blueprint, Response, request
 
-from api import current, errors, repeats
+from api import conversations, current, errors, repeats
 from api.auth import require
 from api.document import document
 from api.names import named
@@ -73,8 +74,10 @@ async def complete() -> Response:
 
 
 async def _ask(target: Named, chat: ChatRequest, body: dict[str, Any], raw: bytes) -> Response:
-    session = session_id(chat, request.headers) or chat.user
+    visit = await conversations.visit(chat.session, target.name, chat.session_id)
+    session = chat.session or session_id(chat, request.headers) or chat.user
     ask = await _question(target, chat, body, session or DEFAULT_SESSION, raw)
+    ask = msgspec.structs.replace(ask, visit=visit)
 
     async def make(ask: Ask) -> Response:
         hub, silence = current.hub(), current.keep_alive()

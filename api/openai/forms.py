@@ -25,6 +25,7 @@ class ChatForm(msgspec.Struct, frozen=True):
     files: list[FileField] | None = None
     model: str | None = None
     session_id: Name | None = None
+    session: Name | None = None
     user: Name | None = None
     stream: bool | None = None
 
@@ -49,7 +50,7 @@ def _as_json(fields: Mapping[str, Any], files: Iterable[Upload]) -> dict[str, An
     if not text and not attached:
         raise posting.missing("message")
     sent = {name: _plain(value) for name, value in fields.items() if name not in names}
-    said = {"model": chat.model, "session_id": chat.session_id, "user": chat.user, "stream": chat.stream}
+    said = {name: getattr(chat, name) for name in ("model", "session_id", "session", "user", "stream")}
     sent |= {name: value for name, value in said.items() if value is not None}
     return sent | {"messages": [{"role": "user", "content": [*text, *attached]}]}
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from quart import Response, request
 
-from api import current, repeats, sse
+from api import conversations, current, repeats, sse
 from api.openai import wire
 from api.openai.reply import Head, Source, begin, events
 from api.openai.request import ChatRequest, check_messages, model_params, session_id
@@ -25,6 +25,7 @@ async def complete(target: Named, chat: ChatRequest, body: dict[str, Any], *, ke
 
     It is `kept` in the record of its turn, under the session that the request names, or only metered.
     """
+    await conversations.refuse(chat.session, target.name)
     check_messages(chat.messages)
     check_calls(chat.messages)
     completion = Completion(

@@ -24,7 +24,7 @@ TURN_SENT = {TURN: "The id of the turn."}
 WARNING_SENT = {"Warning": "What of the request was not heeded."}
 TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the request were ignored."'
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_ABOUT_THE_REQUEST = {"model", "messages", "stream", "stream_options", "session_id", "bothub", "tools", "n"}
+_ABOUT_THE_REQUEST = {"model", "messages", "stream", "stream_options", "session_id", "session", "bothub", "tools", "n"}
 Name = Annotated[str, Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
 
 
@@ -34,6 +34,7 @@ class ChatRequest(Parameters, frozen=True, kw_only=True):
     messages: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=10_000)]
     model: str | None = None
     session_id: Name | None = None
+    session: Name | None = None
     user: Name | None = None
 
 

@@ -43,6 +43,11 @@ class By:
     key: Key | None = None
     ip: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The name of that key."""
+        return COMMAND_LINE if self.key is None else self.key.name
+
 
 @dataclass(frozen=True, kw_only=True)
 class Act:

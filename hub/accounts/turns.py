@@ -11,9 +11,10 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.accounts.audit import By
 from hub.accounts.money import Price
 from hub.errors import ModelError, PaymentRequired
-from hub.message import Live, Part, Payer, Value
+from hub.message import API, Address, Live, Part, Payer, Value
 from hub.model import Completion, Pace, ToolCall, Usage
 from hub.store.tables import turns
 
@@ -22,6 +23,13 @@ INSUFFICIENT = "insufficient_quota"
 """The code of a turn that nobody could pay for."""
 RETRY_SECONDS = 600.0
 """How long an SDK's retry finds the turn it repeats."""
+
+
+class Visit(Value, frozen=True, kw_only=True):
+    """A program's turn in a chat's conversation: where, and who asks."""
+
+    address: Address
+    by: By
 
 
 class Ask(Value, frozen=True, kw_only=True):
@@ -37,6 +45,8 @@ class Ask(Value, frozen=True, kw_only=True):
     key_id: int
     payer: Payer | None = None
     session_id: str
+    visit: Visit | None = None
+    """The chat whose conversation it belongs to instead, which was granted to the key."""
     parts: tuple[Part, ...]
     params: dict[str, Any] = {}
     posts_to: tuple[str, ...] = ()
@@ -55,6 +65,11 @@ class Ask(Value, frozen=True, kw_only=True):
     """What they returned, by the ids of their calls; these are open (`memory.calling`), and all that are."""
     also: Callable[[Connection], object] | None = None
     """A unit: what else is stored with the message."""
+
+    @property
+    def address(self) -> Address:
+        """The conversation it belongs to."""
+        return self.visit.address if self.visit else Address(API, str(self.key_id), self.session_id)
 
 
 class Work(Value, frozen=True, kw_only=True):

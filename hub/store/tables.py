@@ -479,6 +479,23 @@ grants = Table(
 Index(None, grants.c.key_id, grants.c.definition_id, unique=True)
 Index(None, grants.c.group_id, grants.c.definition_id, unique=True)
 
+conversation_grants = Table(
+    "conversation_grants",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("key_id", Integer, ForeignKey("keys.id"), nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+)
+Index(
+    None,
+    conversation_grants.c.key_id,
+    conversation_grants.c.agent,
+    conversation_grants.c.address,
+    unique=True,
+)
+
 settings = Table(
     "settings",
     metadata,

@@ -55,7 +55,8 @@ class TestDocument:
     def test_whatever_makes_something_takes_an_idempotency_key(self, api: Any) -> None:
         acts = ("/cancel", "/restart", "/approve", "/webhooks/{kind}/{channel}")
         # What an admin saves is named and not made twice; the secret of a key is not remembered for a repetition.
-        acts += ("/apply", "/update", "/save", "/delete", "/reset-key", "/api-keys", "/rotate", "-model", "-agent")
+        acts += ("/apply", "/update", "/save", "/delete", "/reset-key", "/api-keys", "/rotate")
+        acts += ("-model", "-agent", "-conversation")
         for method, path, operation in operations(api):
             taken = {parameter.get("name") for parameter in operation["parameters"]}
             if method == "post" and not path.endswith(acts):

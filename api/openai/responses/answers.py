@@ -58,6 +58,7 @@ class ResponseShown(TypedDict):
     background: bool
     store: bool
     conversation: Conversation | None
+    session: NotRequired[str]
     previous_response_id: str | None
     metadata: dict[str, str]
     tools: list[dict[str, Any]]

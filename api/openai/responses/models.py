@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 from quart import Response, current_app, request
 
-from api import current, errors, repeats, sse
+from api import conversations, current, errors, repeats, sse
 from api.openai.reply import Head, Source, begin
 from api.openai.request import TURN
 from api.openai.responses import background, items, references, stored
@@ -34,6 +34,7 @@ _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 async def create(target: Named, asked: ResponseRequest, body: dict[str, Any]) -> Response:
     """Ask the model: the answer whole, as a stream, or later."""
+    await conversations.refuse(asked.session, target.name)
     call, kept = await _question(target, asked, body)
     work = Work(current.hub(), call, kept, keeps=asked.is_kept)
     return await repeats.kept([target.name, call.session_id, body], lambda: _answer(asked, work))

@@ -17,6 +17,8 @@ from api.wire import fit
 from hub.errors import RequestError
 
 PREFIX = "resp_"
+SESSION = "session"
+"""What a response of a chat's conversation has besides: the chat's address."""
 Include = Literal[
     "file_search_call.results",
     "web_search_call.results",
@@ -76,6 +78,7 @@ class ResponseRequest(msgspec.Struct, frozen=True, kw_only=True):
     previous_response_id: Annotated[str, Meta(max_length=200)] | None = None
     conversation: Name | Conversation | None = None
     session_id: Name | None = None
+    session: Name | None = None
     user: Name | None = None
     background: bool | None = None
     store: bool | None = None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from api import current, errors
+from api import conversations, current, errors
 from api.openai.responses.events import State
 from api.openai.responses.items import Item
-from api.openai.responses.request import PREFIX
+from api.openai.responses.request import PREFIX, SESSION
 from hub.accounts import responses
 from hub.accounts.responses import Kept
 from hub.errors import NotFound, RequestError
@@ -50,9 +50,12 @@ def whole(kept: Kept) -> list[Item]:
 
 
 async def find(turn: str) -> Kept | None:
-    """The response of a turn, if it is this key's."""
+    """The response of a turn, if it is this key's; raises Forbidden for a chat's that it is no longer granted."""
     key = current.key().id
-    return await current.hub().store.read(lambda connection: responses.find(connection, turn, key))
+    found = await current.hub().store.read(lambda connection: responses.find(connection, turn, key))
+    if found is not None and (chat := found.asked.get(SESSION)):
+        await conversations.check(found.agent, chat)
+    return found
 
 
 def _gone(turn: str) -> NoReturn:

@@ -10,33 +10,36 @@ from typing import Any
 import msgspec
 from quart import Response, request
 
-from api import current, errors, repeats
+from api import conversations, current, errors, repeats
 from api.openai import parts
 from api.openai.reply import Head, Source, begin
 from api.openai.request import TURN, is_repeated
 from api.openai.responses import follow, items, references, returned, stored
 from api.openai.responses.events import Answer
 from api.openai.responses.items import Placed
-from api.openai.responses.request import PREFIX, ResponseRequest, chat_tools, echo, session, turn_params
+from api.openai.responses.request import PREFIX, SESSION, ResponseRequest, chat_tools, echo, session, turn_params
 from api.ports import Hub, Named
 from api.wire import answer
 from hub import memory
 from hub.accounts import responses
 from hub.accounts.responses import Kept
-from hub.accounts.turns import Ask
+from hub.accounts.turns import Ask, Visit
 from hub.errors import RequestError
 from hub.memory import Entry
-from hub.message import API, Address
+from hub.message import API
 from hub.store import Connection
 
 
 async def create(target: Named, asked: ResponseRequest, body: dict[str, Any], raw: bytes) -> Response:
     """Ask the agent: the answer whole, as a stream, or later."""
+    named = (asked.named, asked.session_id, asked.previous_response_id)
+    visit = await conversations.visit(asked.session, target.name, *named)
     blank = Ask(
         agent=target.name,
         key_id=current.key().id,
         payer=current.key().pays,
         session_id="",
+        visit=visit,
         parts=(),
         fingerprint="",
         repeats=is_repeated(request.headers),
@@ -65,7 +68,8 @@ async def _question(
 ) -> tuple[Ask, Kept]:
     """The question with its id, and the response that is stored with it."""
     key, turn = current.key(), blank.id
-    given, named = items.placed(items.read(asked.input, turn)), await _session(target, asked)
+    given = items.placed(items.read(asked.input, turn))
+    named, visit = (asked.session, blank.visit) if blank.visit else await _session(target, asked)
     if named is None:  # else the agent knows by itself what was before
         given = await references.resolve(given)
     new = items.newest(given)
@@ -80,6 +84,7 @@ async def _question(
     ask = msgspec.structs.replace(
         blank,
         session_id=named or f"{PREFIX}{turn}",
+        visit=visit,
         parts=await parts.stored(pieces),
         tools=await _tools(target, asked),
         results=returned.texts(told),
@@ -88,17 +93,18 @@ async def _question(
         fingerprint=sha256(f"responses\0{key.id}\0{named}\0".encode() + raw).hexdigest(),
         instructions="\n\n".join(wishes) or None,
     )
-    kept = _kept(turn, target, asked, given)
+    kept = _kept(turn, target, asked, given, visit)
     return msgspec.structs.replace(ask, also=_unit(ask, kept, past, told, is_kept=asked.is_kept)), kept
 
 
-def _kept(turn: str, target: Named, asked: ResponseRequest, given: Sequence[Placed]) -> Kept:
+def _kept(turn: str, target: Named, asked: ResponseRequest, given: Sequence[Placed], visit: Visit | None) -> Kept:
+    where = {} if visit is None else {SESSION: str(visit.address)}
     return Kept(
         id=turn,
         key_id=current.key().id,
         agent=target.name,
         previous=asked.previous,
-        asked=echo(asked, target),
+        asked=echo(asked, target) | where,
         input=[one.item for one in given],
         created_at=current.hub().clock(),
     )
@@ -113,7 +119,7 @@ def _unit(
     ask: Ask, kept: Kept, past: Sequence[Entry], told: returned.Told, *, is_kept: bool
 ) -> Callable[[Connection], None]:
     """What is stored with the question: the response, and what was said before in a conversation that begins here."""
-    here = Address(API, str(ask.key_id), ask.session_id)
+    here = ask.address
 
     def write(connection: Connection) -> None:
         if is_kept:
@@ -138,16 +144,18 @@ async def _tools(target: Named, asked: ResponseRequest) -> list[dict[str, Any]]:
     return tools
 
 
-async def _session(target: Named, asked: ResponseRequest) -> str | None:
-    """The session that goes on, None for a new one; raises RequestError for what this agent cannot continue."""
+async def _session(target: Named, asked: ResponseRequest) -> tuple[str | None, Visit | None]:
+    """The session that goes on, None for a new one, or the chat's; raises RequestError, Forbidden for what cannot."""
     if asked.previous is None:
-        return session(asked, request.headers)
+        return session(asked, request.headers), None
     kept = await stored.previous(asked.previous)
     if kept.agent != target.name:
         problem = f"previous_response_id: '{target.name}' can only continue its own; this is of '{kept.asked['model']}'"
         raise RequestError(problem, param="previous_response_id", code="invalid_value")
+    if chat := kept.asked.get(SESSION):
+        return chat, await conversations.visit(chat, target.name)
     record = await current.hub().turns.find(kept.id)
-    return None if record is None else record.session_id
+    return (None if record is None else record.session_id), None
 
 
 async def _whole(hub: Hub, ask: Ask, kept: Kept) -> Source:
