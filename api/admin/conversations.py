@@ -36,7 +36,7 @@ class ConversationBinding(msgspec.Struct, kw_only=True):
     bind: bool | None = None
 
 
-class Bound(TypedDict):
+class ConversationBound(TypedDict):
     """Whether it is granted now."""
 
     is_bind: bool
@@ -63,9 +63,9 @@ class ConversationShown(TypedDict):
 @routes.post("/admin/api-key/bind-or-unbind-conversation")
 @require("admin")
 @document(
-    {200: Done[Bound]},
+    {200: Done[ConversationBound]},
     body=ConversationBinding,
-    example={"key_id": 2, "agent": "assistant", "session": "support:123", "bind": False},
+    example={"key_id": 1, "agent": "assistant", "session": "support:123", "bind": False},
     errors=(404,),
 )
 async def bind() -> Response:
