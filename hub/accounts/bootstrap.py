@@ -18,9 +18,10 @@ FILE = "api-key.json"
 SHORTEST = 16
 _BEGINS = r"(?:(?:br|sk)[-_])?[<\[{]?(?:change|your|example|sample|insert|replace|enter|put|todo|xxx|\.\.\.)"
 _HAS = r"placeholder|changeme|change[-_]me|your[-_]?api|api[-_]key|password|secret|example|qwerty|asdfgh"
-_REPEATS = r"(?:(?:br|sk)[-_])?(.{1,16}?)\1+"
-_PLACEHOLDER = re.compile(rf"{_BEGINS}|.*(?:{_HAS})|{_REPEATS}$", re.IGNORECASE)
-"""No key that is made at random: the words are too long, and a repetition too regular, to come about by chance."""
+_WORDS = re.compile(rf"{_BEGINS}|.*(?:{_HAS})", re.IGNORECASE)
+_REPEATS = re.compile(r"(?:(?:br|sk)[-_])?(.{1,16}?)\1+$", re.IGNORECASE)
+VARIED = 24
+"""Different characters from which on words mean nothing: a short one comes about by chance in every 16,000th key."""
 
 
 class Bootstrap(Value, frozen=True, kw_only=True):
@@ -52,11 +53,19 @@ def bootstrap(data_dir: Path, given: str | None) -> Bootstrap:
 def _strong(secret: str, where: str) -> str:
     if not secret.isascii() or not secret.isprintable() or " " in secret:
         raise ConfigError([f"{where}: an API key is made of ASCII characters without spaces"])
-    if len(secret) < SHORTEST or len(set(secret)) < SHORTEST // 2 or _PLACEHOLDER.match(secret) or _counts(secret):
+    if _is_weak(secret):
         raise ConfigError(
             [f"{where}: this API key is weak or a placeholder; give none, or one of `openssl rand -hex 32`"]
         )
     return secret
+
+
+def _is_weak(secret: str) -> bool:
+    different = len(set(secret))
+    if len(secret) < SHORTEST or different < SHORTEST // 2:
+        return True
+    says = different < VARIED and _WORDS.match(secret)
+    return bool(says or _REPEATS.match(secret) or _counts(secret))
 
 
 def _counts(secret: str) -> bool:

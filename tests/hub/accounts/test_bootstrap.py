@@ -93,6 +93,11 @@ def test_L3_no_key_made_at_random_is_weak(tmp_path: Path) -> None:
         assert bootstrap(tmp_path, secret).secret == secret
 
 
+def test_L3_a_random_key_may_hold_a_word_by_chance(tmp_path: Path) -> None:
+    secret = "br-PuTk1WvR8zqXn5LbM2cYdF7hGsJ0aEiO9tUw3x_4QrZ"
+    assert bootstrap(tmp_path, secret).secret == secret
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"apiKey": 7}', '{"apiKey": "short"}'])
 def test_L3_a_file_that_holds_no_key_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
     (tmp_path / "api-key.json").write_text(content)

@@ -23,7 +23,7 @@ from tests.hub.cli.command import CONFIG, Bothub, message, settle
 from tests.patience import PATIENCE
 
 SERVING: dict[str, Any] = {**CONFIG, "api": {"port": 0}}
-SECRET = "br-0123456789abcdefghijklmnopqrstuv"
+SECRET = "br-Zq4Lw8Xn2Rt6Vk0Pd5Ms9Hb3Jf7Gc1Ye"
 SLOW_TO_LOAD = """
 import sys, time
 from hub.cli import main
