@@ -209,7 +209,12 @@ def test_it_ends_at_once_when_nothing_runs(serve: Serve, number: int) -> None:
 def test_it_ends_also_while_it_is_still_being_loaded(bothub: Bothub, number: int) -> None:
     bothub.configure(SERVING)
     words = [sys.executable, "-c", SLOW_TO_LOAD, "--config", str(bothub.config), "serve"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - it calls one C function
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "loading\n"
         process.send_signal(number)
