@@ -27,6 +27,7 @@ from hub.model import Completion, Usage
 from hub.store import Connection, Store, open_store
 from hub.store.migrate import migrate
 from tests import postgres
+from tests.granting import grant
 
 CLIENTS = 64
 COUNT = 600
@@ -104,7 +105,12 @@ async def one_key(engine: str, store: str | None) -> list[Figure]:
     async with processes.upstream() as upstream, processes.hub(config(upstream.url, store)) as hub:
         opened = await open_store(store or f"sqlite:///{hub.folder}/data/bothub.db")
         now = time.time()
-        await opened.write(lambda c: keys.create(c, SECRET, name="k", now=now, month_quota=PLENTY))
+
+        def payer(connection: Connection) -> None:
+            key = keys.create(connection, SECRET, name="k", now=now, month_quota=PLENTY)
+            grant(connection, key.id, models=["gpt"])
+
+        await opened.write(payer)
         await opened.close()
         asks = {
             (name, kind): load.Ask(url=f"{hub.url}/v1/chat/completions", key=key, model=model)
