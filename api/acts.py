@@ -8,17 +8,22 @@ from typing import TypeVar
 from quart import request
 
 from api import current
-from hub.accounts.audit import Act
+from hub.accounts.audit import Act, By
 from hub.store import Connection
 
 T = TypeVar("T")
 
 
+def by() -> By:
+    """Who makes the changes of this request."""
+    return By(key=current.key(), ip=request.remote_addr)
+
+
 async def change(what: str, unit: Callable[[Act], T]) -> T:
     """Do something as the request's key, called `what` in the audit; the unit notes what it changes (`Act.note`)."""
-    key, ip, now = current.key(), request.remote_addr, current.hub().clock()
+    who, now = by(), current.hub().clock()
 
     def acting(connection: Connection) -> T:
-        return unit(Act(connection=connection, what=what, now=now, key=key, ip=ip))
+        return unit(Act(connection=connection, what=what, now=now, by=who))
 
     return await current.hub().store.write(acting)

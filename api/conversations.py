@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from quart import request
-
 from api import current
+from api.acts import by
 from hub.accounts import conversations
-from hub.accounts.audit import By
 from hub.accounts.turns import Visit
 from hub.errors import RequestError
 from hub.message import API, Address
@@ -46,7 +44,7 @@ async def visit(session: str | None, agent: str, *named: str | None) -> Visit | 
         conversations.check_begun(connection, agent, where)
 
     await current.hub().store.read(unit)
-    return Visit(address=where, by=By(key=key, ip=request.remote_addr))
+    return Visit(address=where, by=by())
 
 
 async def refuse(session: str | None, name: str) -> None:

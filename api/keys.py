@@ -149,7 +149,7 @@ def make(act: Act, name: str, values: dict[str, Any], owner_id: int | None = Non
     made = keys.create(act.connection, secret, name=name, now=act.now, owner_id=owner_id)
     account = keyring.change(act.connection, made.id, values, act.now)
     wanted = tuple(values["scopes"].split()) if "scopes" in values else made.scopes
-    keyring.guard(act.key, msgspec.structs.replace(account.key, scopes=wanted))
+    keyring.guard(act.by.key, msgspec.structs.replace(account.key, scopes=wanted))
     act.note(f"key:{made.id}", after=told(account))
     return account, secret
 

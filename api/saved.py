@@ -6,19 +6,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from quart import Response, request
+from quart import Response
 
 from api import current
+from api.acts import by
 from api.envelope import Paging, page
 from api.wire import decode
-from hub.accounts.audit import By
 from hub.accounts.definitions import Change, Shown
 from hub.errors import RequestError
-
-
-def by() -> By:
-    """Who makes the changes of this request."""
-    return By(key=current.key(), ip=request.remote_addr)
 
 
 async def save(*changes: Change) -> Sequence[Shown]:

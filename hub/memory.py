@@ -21,16 +21,8 @@ from hub.store import search
 from hub.store.tables import conversations, entries, places, sessions
 
 
-class Stepped(Value, frozen=True, kw_only=True, tag_field="kind", tag="step"):
-    """A finished step: what the model said, the tools it called, what they returned."""
-
-    text: str = ""
-    calls: tuple[ToolCall, ...] = ()
-    results: tuple[str, ...] = ()
-    usage: Usage = Usage()
-    model: str = ""
-    pace: Pace | None = None
-    took: tuple[float, ...] = ()
+class Stepped(Step, frozen=True, kw_only=True, tag_field="kind", tag="step"):
+    """A finished step."""
 
 
 class Heard(Value, frozen=True, kw_only=True, tag_field="kind", tag="heard"):
@@ -246,15 +238,7 @@ def decode(body: bytes) -> Entry:
 
 def stepped(step: Step) -> Stepped:
     """A step as it is remembered."""
-    return Stepped(
-        text=step.text,
-        calls=step.calls,
-        results=step.results,
-        usage=step.usage,
-        model=step.model,
-        pace=step.pace,
-        took=step.took,
-    )
+    return Stepped(**msgspec.structs.asdict(step))
 
 
 _DECODER: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)

@@ -166,7 +166,7 @@ class RunningTurn:
         await self._take_again(sum(isinstance(entry, Heard) for entry in self.entries) - 1)
         for entry in self.entries:
             if isinstance(entry, Stepped):
-                self._finish(as_step(entry))
+                self._finish(entry)
         self._emitted = len(self.response)
 
     async def _open(self) -> None:
@@ -509,19 +509,6 @@ class RunningTurn:
 def topic_of(message: Message) -> str:
     """Where a turn shows signs of life: to its asker over HTTP, or to its channel."""
     return signs_of(message.id) if message.by_program else f"live.{message.address.channel}"
-
-
-def as_step(entry: Stepped) -> Step:
-    """A step that was remembered."""
-    return Step(
-        text=entry.text,
-        calls=entry.calls,
-        results=entry.results,
-        usage=entry.usage,
-        model=entry.model,
-        pace=entry.pace,
-        took=entry.took,
-    )
 
 
 def message_of(waiting: Waiting) -> Message:

@@ -25,8 +25,8 @@ To add a route (api/app.py says how routes are made at all):
 - Ids are `Id`. Money is `Amount` in bodies, `money.amount(value, "field")` in between, `money.shown(value)` in answers.
   What may be left out and what may be null differ: `field: X | None | UnsetType = UNSET`.
 - Whatever changes something is a unit for `change` (api/acts.py): one transaction with what it notes for the audit,
-  which holds no secret. It runs in the store's thread, so it has `act.key`, and no request.
+  which holds no secret. It runs in the store's thread, so it has `act.by`, and no request.
 - `@require("admin")` lets in keys of the role `admin`, and users' keys with that scope. Where something gives a right,
-  `keyring.guard(act.key, key)` refuses that they give more than they have.
+  `keyring.guard(act.by.key, key)` refuses that they give more than they have.
 - A key that has an owner counts as its owner: money, limits, groups and grants go by `key.payer`.
 """

@@ -79,7 +79,7 @@ async def bind() -> Response:
         raise RequestError("session: the session of a key cannot be granted", param="session", code="invalid_value")
 
     def unit(act: Act) -> bool:
-        keyring.guard(act.key, keyring.account(act.connection, said.key_id, act.now).key)
+        keyring.guard(act.by.key, keyring.account(act.connection, said.key_id, act.now).key)
         return grants.bind(act, said.key_id, said.agent, where, said.bind)
 
     return done({"is_bind": await change("conversation.bind", unit)})

@@ -82,7 +82,7 @@ async def update() -> Response:
     def unit(act: Act) -> Account:
         before = _found(act, wanted)
         account = keyring.change(act.connection, wanted, values, act.now)
-        keyring.guard(act.key, account.key)
+        keyring.guard(act.by.key, account.key)
         act.note(f"key:{wanted}", told(before), told(account))
         return account
 
@@ -102,7 +102,7 @@ async def recharge() -> Response:
     async def act(request: str) -> tuple[int, object]:
         def unit(act: Act) -> Account:
             before = _found(act, wanted)
-            account = keyring.recharge(act.connection, before.key.id, amount, act.by, act.now, request)
+            account = keyring.recharge(act.connection, before.key.id, amount, act.by.name, act.now, request)
             act.note(f"key:{before.key.id}", told(before), told(account))
             return account
 
@@ -161,5 +161,5 @@ def _found(act: Act, wanted: int | str) -> Account:
     if isinstance(wanted, str):
         wanted = keyring.find_id(act.connection, wanted, act.now)
     account = keyring.account(act.connection, wanted, act.now)
-    keyring.guard(act.key, account.key)
+    keyring.guard(act.by.key, account.key)
     return account

@@ -45,30 +45,25 @@ class By:
 
     @property
     def name(self) -> str:
-        """The name of that key."""
+        """What the audit calls them."""
         return COMMAND_LINE if self.key is None else self.key.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Act:
-    """A change under way, in the transaction of its `connection`, made with a key or at the command line."""
+    """A change under way, in the transaction of its `connection`."""
 
     connection: Connection
     what: str
     now: float
-    key: Key | None = None
-    ip: str | None = None
-
-    @property
-    def by(self) -> str:
-        """Whoever makes it."""
-        return COMMAND_LINE if self.key is None else self.key.name
+    by: By = By()
 
     def note(self, target: str, before: Fields | None = None, after: Fields | None = None) -> None:
         """A unit: write it down, such as `key:7`; of the fields those that differ, and never a secret."""
         old, new = before or {}, after or {}
         differ = {name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name]}
-        row = {"at": self.now, "key_id": self.key and self.key.id, "by": self.by, "ip": self.ip, "what": self.what}
+        by = self.by
+        row = {"at": self.now, "key_id": by.key and by.key.id, "by": by.name, "ip": by.ip, "what": self.what}
         told = {"before": _json(old, differ), "after": _json(new, differ)}
         self.connection.execute(insert(audit).values(**row, target=target, **told))
 

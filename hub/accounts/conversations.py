@@ -94,7 +94,7 @@ def listed(
 
 def visited(connection: Connection, agent: str, visit: Visit, turn: str, now: float) -> None:
     """A unit: write down that a program asks in a chat's conversation."""
-    act = Act(connection=connection, what="conversation.turn", now=now, key=visit.by.key, ip=visit.by.ip)
+    act = Act(connection=connection, what="conversation.turn", now=now, by=visit.by)
     act.note(str(visit.address), after={"agent": agent, "turn": turn})
 
 

@@ -129,7 +129,7 @@ def _write(connection: Connection, draft: Draft, now: float, by: By) -> int:
     else:
         found = _forget(connection, draft, now)
     what = "delete" if draft.settings is None else "create" if draft.before is None else "update"
-    act = Act(connection=connection, what=f"{draft.kind}.{what}", now=now, key=by.key, ip=by.ip)
+    act = Act(connection=connection, what=f"{draft.kind}.{what}", now=now, by=by)
     given = {"secrets": list(draft.anew)} if draft.anew else {}
     after = None if draft.settings is None else {"name": draft.name, **draft.settings, **given}
     act.note(f"{draft.kind}:{found}", draft.before, after)

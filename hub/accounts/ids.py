@@ -21,7 +21,6 @@ def namespace(connection: Connection) -> UUID:
     return UUID(connection.execute(_FIND).scalar_one())
 
 
-@cache
 def agent_id(namespace: UUID, name: str) -> UUID:
     """The id of an agent that config gives none."""
     return uuid5(namespace, name)

@@ -42,9 +42,9 @@ LANES = 1024
 """Conversations of one agent that are answered at a time."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Cast:
-    """The agents of one configuration, and how to make them of the models that there are."""
+    """The agents of one configuration, and how to make them of the models that there are; each is one of its own."""
 
     config: Config
     models: Mapping[str, Model]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from uuid import UUID
 
 import agents
@@ -12,6 +12,7 @@ from agents.documents import Remembered
 from agents.models.config import PROVIDERS
 from api.ports import Hub, Named, Readiness
 from hub.accounts.ids import agent_id
+from hub.app.agents import Cast
 from hub.app.engine import Engine
 from hub.app.live import Live
 from hub.channel import State
@@ -21,9 +22,9 @@ from hub.sessions import Sessions
 from hub.store.migrate import HEAD, revision
 
 
-def names(engine: Engine, namespace: UUID, created: int) -> Sequence[Named]:
-    """What a request may name at this moment."""
-    cast = engine.cast
+@lru_cache(maxsize=1)
+def names(cast: Cast, namespace: UUID, created: int) -> Sequence[Named]:
+    """What a request may name; asked by each, and another one only when the configuration is."""
     return [
         *(
             Named(
@@ -61,7 +62,7 @@ def facade(live: Live, namespace: UUID) -> Hub:
         people=People(engine.bus, engine.files, engine.uploads),
         uploads=engine.uploads,
         sessions=Sessions(engine.bus),
-        names=lambda: names(engine, namespace, created),
+        names=lambda: names(engine.cast, namespace, created),
         refresh=live.refresh,
         definitions=live,
         kinds=channels.names(),
