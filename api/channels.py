@@ -13,7 +13,7 @@ from api.document import document
 from hub import access
 from hub.channel import State
 from hub.errors import NotFound, RequestError
-from hub.health import Health, of_channels
+from hub.records.health import Health, of_channels
 
 routes = Blueprint("channels", __name__)
 

@@ -14,7 +14,7 @@ from api.openai.parts import read as content
 from api.repeats import once
 from api.wire import answer, read
 from hub.accounts.keys import Key
-from hub.deliveries import DeliveryRecord
+from hub.delivery.deliveries import DeliveryRecord
 from hub.errors import Forbidden, NotFound, RequestError
 from hub.message import Address, Author, Delivery, Part
 

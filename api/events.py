@@ -10,7 +10,7 @@ from api import errors, sse
 from api.document import Stream
 from api.ports import Answer
 from hub.model import ToolCall
-from hub.progress import Happening, Returned, Thought, Words
+from hub.turns.progress import Happening, Returned, Thought, Words
 
 
 class Piece(TypedDict):

@@ -21,11 +21,11 @@ from api.openai.parts import read as content
 from api.repeats import once
 from api.uploads import Upload
 from api.wire import answer, query
-from hub.deliveries import DeliveryRecord
+from hub.delivery.deliveries import DeliveryRecord
 from hub.errors import NotFound, RequestError
 from hub.inline import ANY, media_type
 from hub.message import File, Part
-from hub.rooms import Post, StoredRooms
+from hub.records.rooms import Post, StoredRooms
 
 routes = Blueprint("messages", __name__)
 Kind = Literal["image", "audio", "video", "file"]

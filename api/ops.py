@@ -10,9 +10,10 @@ from api import current
 from api.auth import require, without_key
 from api.document import Content, document
 from api.wire import answer
-from hub import counts, metrics
+from hub import metrics
 from hub.channel import State
-from hub.counts import InboxCount
+from hub.records import counts
+from hub.records.counts import InboxCount
 
 routes = Blueprint("ops", __name__)
 

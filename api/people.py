@@ -7,7 +7,7 @@ from quart import Blueprint, Response
 from api import current, wire
 from api.auth import require
 from api.document import document
-from hub.people import Erased, Export
+from hub.records.people import Erased, Export
 
 routes = Blueprint("people", __name__)
 

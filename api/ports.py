@@ -11,18 +11,18 @@ from hub.accounts.audit import By
 from hub.accounts.definitions import Change, Kind, Shown
 from hub.accounts.turns import Ask, Call, TurnRecord, Work
 from hub.channel import State, WebhookAnswer
-from hub.deliveries import DeliveryRecord
+from hub.delivery.deliveries import DeliveryRecord
 from hub.errors import Conflict, NotFound
 from hub.fetch import Fetcher
 from hub.files import FileStore
 from hub.memory import Entry
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript
-from hub.people import Erased, Export
-from hub.progress import Happening
-from hub.sessions import SessionRecord, Written
+from hub.records.people import Erased, Export
+from hub.records.sessions import SessionRecord, Written
 from hub.signals import Signals
 from hub.store import Store
+from hub.turns.progress import Happening
 from hub.uploads import Uploads
 
 

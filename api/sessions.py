@@ -22,7 +22,7 @@ from api.wire import answer, query, read
 from hub.errors import NotFound
 from hub.memory import Heard, Said, Stepped, Summary
 from hub.message import File
-from hub.sessions import SessionRecord, Written
+from hub.records.sessions import SessionRecord, Written
 
 routes = Blueprint("sessions", __name__)
 LIMIT = 20

@@ -26,7 +26,7 @@ from api.uploads import Upload
 from hub.accounts.keys import Key
 from hub.errors import InboxFull, NotFound, RequestError
 from hub.message import Address, Author, Live, Message, Part
-from hub.rooms import Post, StoredRooms, topic
+from hub.records.rooms import Post, StoredRooms, topic
 from hub.signals import POLL, Listener
 
 routes = Blueprint("web", __name__)

@@ -18,9 +18,9 @@ from hub.bus import AlreadyThere, Bus, Outcome, Publish
 from hub.errors import ModelUnavailable, StoreUnavailable, TurnTimeout
 from hub.memory import Entry
 from hub.message import Address, Author, Live, Message, agent_inbox
-from hub.progress import Happening, Progress
 from hub.signals import POLL, Listener
 from hub.store import Connection
+from hub.turns.progress import Happening, Progress
 
 log = structlog.get_logger()
 GRACE = 10.0

@@ -13,9 +13,9 @@ from hub.access import Rules
 from hub.agent import Fact
 from hub.bus import Bus, Operation, Outcome, Publish, Stop
 from hub.channel import COMMANDS
+from hub.delivery.posts import publish
 from hub.facts import place_of
 from hub.message import Author, Delivery, Message, Text, agent_inbox, reply_id
-from hub.posts import publish
 from hub.routing import DEFAULT, Routing, route
 from hub.store import Connection
 

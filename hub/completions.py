@@ -15,7 +15,6 @@ from hub.accounts.billing import Bill, Billing
 from hub.accounts.tariff import FREE, Tariff
 from hub.accounts.turns import Call, Stage, Status, TurnRecord, Work, error_code
 from hub.agent import Step, Turn
-from hub.errand import Desk, Errand
 from hub.errors import RequestError, TurnTimeout
 from hub.message import API, Address
 from hub.model import (
@@ -32,6 +31,7 @@ from hub.model import (
     stopping,
 )
 from hub.store import Store
+from hub.turns.errand import Desk, Errand
 
 T = TypeVar("T")
 log = structlog.get_logger()

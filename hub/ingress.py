@@ -14,12 +14,12 @@ from hub import access, chats, memory, tracing
 from hub.access import Caps, Rules
 from hub.bus import AlreadyThere, Bus, Publish
 from hub.commands import FOR_STRANGERS, Commands, Order, answer_to, aside, named
+from hub.delivery.posts import publish
 from hub.errors import InboxFull, NotFound
 from hub.message import Address, Message, agent_inbox, news_of, reply_id
-from hub.posts import publish
 from hub.routing import Routing, route
 from hub.store import Connection
-from hub.view import overheard
+from hub.turns.view import overheard
 
 log = structlog.get_logger()
 FULL_EVERY = 600.0

@@ -19,16 +19,16 @@ import structlog
 
 from hub.bus import Bus, Free, Lease, Publish
 from hub.channel import Channel, Drafts, Edits, ShowsTyping, State
-from hub.dispatch import Dispatcher
+from hub.delivery.dispatch import Dispatcher
+from hub.delivery.pacing import Pacing
+from hub.delivery.presence import Presence
+from hub.delivery.preview import STOP, Previews
 from hub.errors import ChannelRefused, StoreUnavailable, Unreachable
 from hub.files import FileStore
-from hub.health import Health, record
 from hub.ingress import Ingress
 from hub.inlet import Inlet
 from hub.message import channel_inbox
-from hub.pacing import Pacing
-from hub.presence import Presence
-from hub.preview import STOP, Previews
+from hub.records.health import Health, record
 from hub.retry import delay
 from hub.worker import Defer, Done, Outcome, Timing, Why, Work, Worker
 

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from hub import deliveries
 from hub.accounts import idempotency
 from hub.bus import Bus
+from hub.delivery import deliveries
 from hub.errors import StoreUnavailable
 from hub.message import Message, channel_inbox
 from hub.metrics import RESIDUE
-from hub.rooms import StoredRooms
+from hub.records.rooms import StoredRooms
 from hub.uploads import Uploads
 
 log = structlog.get_logger()

@@ -56,5 +56,5 @@ def schema(tool: Tool) -> dict[str, Any]:
 
 
 def failure(why: str) -> str:
-    """The result of a call that did nothing; `hub/progress.py` knows it by its form."""
+    """The result of a call that did nothing; `hub/turns/progress.py` knows it by its form."""
     return msgspec.json.encode({"error": why}).decode()

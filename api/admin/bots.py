@@ -24,7 +24,7 @@ from hub.accounts import keys
 from hub.accounts.definitions import MASK, Change, Shown
 from hub.channel import State
 from hub.errors import NotFound, RequestError
-from hub.health import Health, of_channels
+from hub.records.health import Health, of_channels
 
 routes = Blueprint("admin-bots", __name__)
 ROOTS = ("/admin/bot", "/admin/bot-connector")

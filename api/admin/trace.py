@@ -8,8 +8,8 @@ from api import current
 from api.auth import require
 from api.document import document
 from api.envelope import Done, done
-from hub import timeline
-from hub.timeline import Timeline
+from hub.records import timeline
+from hub.records.timeline import Timeline
 
 routes = Blueprint("admin-trace", __name__)
 

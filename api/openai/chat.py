@@ -38,8 +38,8 @@ from api.ports import Hub, Named
 from hub.accounts.turns import Ask
 from hub.message import File
 from hub.model import ToolCall
-from hub.progress import Happening, Words
-from hub.view import is_image
+from hub.turns.progress import Happening, Words
+from hub.turns.view import is_image
 
 routes = Blueprint("chat", __name__)
 PICTURES_UNSEEN = '299 bothub "The model of this agent takes no pictures; it was told their names."'

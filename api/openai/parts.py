@@ -16,7 +16,7 @@ from api.uploads import Upload, at_most, inline, upload
 from hub.errors import RequestError, TooLarge
 from hub.inline import MB, image_type, is_media, read_base64
 from hub.message import Part, Text
-from hub.view import SHOWN
+from hub.turns.view import SHOWN
 
 T = TypeVar("T")
 PARTS = 1000

@@ -16,7 +16,7 @@ from api.uploads import Upload, at_most
 from hub.errors import HubError, RequestError
 from hub.inline import is_media
 from hub.message import File
-from hub.view import SHOWN, note
+from hub.turns.view import SHOWN, note
 
 MESSAGES: Mapping[str, Reader] = {**CHAT, "refusal": text}
 """The parts of anybody's messages."""

@@ -25,14 +25,14 @@ from hub.agent import Agent
 from hub.bus import Bus
 from hub.completions import Target
 from hub.config import AgentSettings, Config, ModelSettings
+from hub.delivery.posts import Posts
 from hub.files import FileStore
 from hub.message import agent_inbox
 from hub.model import Model, Transcriber
-from hub.posts import Posts
 from hub.tokens import longest
-from hub.turn import Persona
-from hub.turns import TurnHandler
-from hub.voices import Voices
+from hub.turns.handler import TurnHandler
+from hub.turns.running import Persona
+from hub.turns.voices import Voices
 from hub.worker import Timing, Worker
 
 log = structlog.get_logger()

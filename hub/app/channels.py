@@ -10,11 +10,11 @@ import channels
 from channels.config import ChannelSettings
 from hub.access import Chat, Rules
 from hub.channel import Channel, Webhook
+from hub.delivery.posts import Channels
 from hub.files import FileStore
 from hub.ingress import Ingress
 from hub.inlet import Door, Inlet
-from hub.posts import Channels
-from hub.rooms import StoredRooms
+from hub.records.rooms import StoredRooms
 from hub.supervise import Line
 
 

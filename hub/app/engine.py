@@ -20,20 +20,20 @@ from hub.app.models import Models
 from hub.app.money import payers, quotas
 from hub.asks import Asks
 from hub.bus import Bus
-from hub.compaction import INBOX as COMPACTION
-from hub.compaction import Compactor
 from hub.completions import Completions, Target
 from hub.config import Config
 from hub.config.routes import routing
-from hub.errand import Desk
+from hub.delivery.posts import Posts
 from hub.files import FileStore
 from hub.ingress import Ingress
 from hub.inlet import Door
-from hub.posts import Posts
-from hub.rooms import StoredRooms
+from hub.records.rooms import StoredRooms
 from hub.signals import Signals
 from hub.store import Store
 from hub.supervise import RUN, Supervisor
+from hub.turns.compaction import INBOX as COMPACTION
+from hub.turns.compaction import Compactor
+from hub.turns.errand import Desk
 from hub.upkeep import Upkeep
 from hub.uploads import Uploads
 from hub.worker import Timing, Worker

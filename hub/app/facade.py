@@ -17,8 +17,8 @@ from hub.app.engine import Engine
 from hub.app.live import Live
 from hub.channel import State
 from hub.errors import StoreUnavailable
-from hub.people import People
-from hub.sessions import Sessions
+from hub.records.people import People
+from hub.records.sessions import Sessions
 from hub.store.migrate import HEAD, revision
 
 

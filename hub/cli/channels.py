@@ -9,7 +9,7 @@ from hub.cli.call import Call
 from hub.cli.desk import Desk, work
 from hub.cli.output import Failed, ago, table, tell
 from hub.errors import RequestError
-from hub.health import Health, of_channels
+from hub.records.health import Health, of_channels
 from hub.supervise import RUN, lane_of
 
 COLOURS = {"up": "green", "starting": "cyan", "retrying": "yellow", "failed": "red", "stopped": "dim"}

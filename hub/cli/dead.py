@@ -10,14 +10,14 @@ import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
-from hub import deadletters
 from hub.bus import AlreadyThere, Publish
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
 from hub.cli.output import Failed, ago, short, tell
-from hub.deadletters import Closing, DeadLetter
 from hub.errors import RequestError
 from hub.message import Delivery, File, Message, next_try
+from hub.records import deadletters
+from hub.records.deadletters import Closing, DeadLetter
 from hub.store import Connection
 
 EXPIRES = 24 * 3600.0

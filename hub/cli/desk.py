@@ -16,8 +16,8 @@ from hub.bus import Bus
 from hub.cli.call import Call
 from hub.cli.output import Failed
 from hub.config import Config, load
+from hub.delivery.posts import Channels, Posts
 from hub.errors import Conflict, NotFound
-from hub.posts import Channels, Posts
 from hub.signals.local import LocalSignals
 from hub.store import Store, open_store
 from hub.store.migrate import HEAD, behind, migrate, revision

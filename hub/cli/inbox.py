@@ -5,12 +5,12 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from hub import counts
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
 from hub.cli.output import span, table, tell
-from hub.counts import InboxCount
 from hub.message import channel_inbox
+from hub.records import counts
+from hub.records.counts import InboxCount
 
 
 def run(call: Call) -> None:

@@ -11,8 +11,8 @@ from hub.cli.desk import Desk, work
 from hub.cli.output import Failed, console, table, tell
 from hub.errors import Conflict, RequestError
 from hub.files import FileStore
-from hub.people import Erased, Export, People
-from hub.traces import Person
+from hub.records.people import Erased, Export, People
+from hub.records.traces import Person
 from hub.uploads import Uploads
 
 WORDS = {

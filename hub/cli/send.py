@@ -10,7 +10,7 @@ from rich.text import Text
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
 from hub.cli.output import tell
-from hub.deliveries import DeliveryRecord
+from hub.delivery.deliveries import DeliveryRecord
 from hub.errors import RequestError
 from hub.message import Address, Author, Delivery
 from hub.message import Text as Said

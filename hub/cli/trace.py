@@ -8,13 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hub import timeline
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
 from hub.cli.output import Failed, console, table, tell
 from hub.errors import NotFound
 from hub.model import Usage
-from hub.timeline import Event, Timeline
+from hub.records import timeline
+from hub.records.timeline import Event, Timeline
 
 BAR = 24
 """Characters of a bar, where there is room for one."""

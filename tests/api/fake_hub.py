@@ -14,17 +14,17 @@ import msgspec
 from api.ports import Hub, Models, Named, Posts, Readiness, Turns
 from hub.accounts.turns import Ask, Call, TurnRecord, Work
 from hub.bus import Bus
-from hub.deliveries import DeliveryRecord
+from hub.delivery.deliveries import DeliveryRecord
 from hub.errors import HubError, MessageRefused, RequestError, TurnTimeout
 from hub.files import FileStore
 from hub.memory import Entry
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript, Usage
-from hub.people import People
-from hub.progress import Happening, Words
-from hub.sessions import Sessions
+from hub.records.people import People
+from hub.records.sessions import Sessions
 from hub.signals.local import LocalSignals
 from hub.store import Store
+from hub.turns.progress import Happening, Words
 from hub.uploads import Uploads
 
 NOW = 1_795_000_000.0

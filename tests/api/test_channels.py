@@ -11,7 +11,7 @@ import pytest
 
 from api.ports import Hub
 from hub import access
-from hub.health import Health, record
+from hub.records.health import Health, record
 from tests.api.asking import Asking, open_asking
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.deliveries import DeliveryRecord, PartReceipt
+from hub.delivery.deliveries import DeliveryRecord, PartReceipt
 from hub.errors import InboxFull, RequestError, StoreUnavailable
 from hub.message import Address, Delivery, Text
 from tests.api.asking import Asking, open_asking

@@ -10,9 +10,9 @@ import pytest
 from werkzeug.datastructures import FileStorage
 
 from hub.channel import Sending
-from hub.deliveries import DeliveryRecord, PartReceipt, Status
+from hub.delivery.deliveries import DeliveryRecord, PartReceipt, Status
 from hub.message import Address, Author, Delivery, File, Message, Part, Text
-from hub.rooms import StoredRooms
+from hub.records.rooms import StoredRooms
 from tests.api.asking import Asking, open_asking
 from tests.api.fake_hub import NOW
 

@@ -55,7 +55,7 @@ async def test_who_is_nobody_is_told_so(facade: Asking) -> None:
 
 
 async def test_a_turn_that_does_not_stop_is_a_conflict(facade: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.people.STOP_WAIT", 0.0)
+    monkeypatch.setattr("hub.records.people.STOP_WAIT", 0.0)
     bus = Bus(facade.store, LocalSignals(), facade.hub.clock)
     said = Message(id="m1", address=Address("web", "lobby"), author=Author(id="1/Ann", name="Ann"), parts=(), at=0.0)
     inbox = agent_inbox("assistant")

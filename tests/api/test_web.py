@@ -14,7 +14,7 @@ from api import web
 from hub.channel import Sending
 from hub.errors import InboxFull, StoreUnavailable
 from hub.message import Address, Author, Live, Message, Text
-from hub.rooms import StoredRooms
+from hub.records.rooms import StoredRooms
 from tests.api.asking import Asking, Events, open_asking
 from tests.api.fake_hub import NOW
 from tests.patience import PATIENCE

@@ -14,7 +14,7 @@ from api import downloads, uploads
 from hub.channel import Sending
 from hub.errors import StoreUnavailable
 from hub.message import Address, Author, Button, File, Message, Text
-from hub.rooms import StoredRooms
+from hub.records.rooms import StoredRooms
 from tests.api.asking import Asking, open_asking
 
 LOBBY = Address("web", "lobby")

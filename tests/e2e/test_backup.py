@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from hub.backup import Kept, backup, restore
 from hub.bus import Bus
-from hub.rooms import StoredRooms
+from hub.records.rooms import StoredRooms
 from hub.signals.local import LocalSignals
 from hub.store import open_store
 from hub.store.tables import messages

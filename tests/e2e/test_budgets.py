@@ -11,7 +11,7 @@ from hub.accounts.money import amount
 from hub.config import Config
 from hub.store.tables import keys as table
 from hub.store.tables import messages, turns
-from hub.turns import USED_UP
+from hub.turns.handler import USED_UP
 from tests.e2e.here import Here, running_hub
 from tests.platforms.openai import Answer, Upstream, Usage
 

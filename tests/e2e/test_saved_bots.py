@@ -104,7 +104,7 @@ async def test_b9_its_turns_are_paid_by_its_key(admin: Admin, server: FeishuServ
 async def test_b9_another_secret_is_used_at_once_and_what_waited_is_sent_then(
     admin: Admin, server: FeishuServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.dispatch.REFUSED_WAIT", 0.1)
+    monkeypatch.setattr("hub.delivery.dispatch.REFUSED_WAIT", 0.1)
     made = await admin.post("bot/feishu/save", name="team", config=app(server))
     await state(admin, made, "up")
     server.say("hello")

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from hub.errors import Conflict
-from hub.sessions import Sessions
+from hub.records.sessions import Sessions
 from hub.store import search
 from hub.store.tables import entries, messages, places, sessions, turns
 from tests.e2e.here import Here, running_hub

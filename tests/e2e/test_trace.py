@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from sqlalchemy import delete, update
 
-from hub import timeline
 from hub.bus import Publish
 from hub.errors import NotFound, RequestError
 from hub.message import Address, Author, Message, Text, agent_inbox
+from hub.records import timeline
+from hub.records.timeline import Event, Timeline
 from hub.store.tables import messages, turns
-from hub.timeline import Event, Timeline
 from tests.e2e.here import Here, running_hub
 from tests.e2e.hub import demo_config
 

@@ -17,10 +17,10 @@ from hub.accounts.turns import find as find_turn
 from hub.agent import Reply, Turn
 from hub.bus import Bus, Publish
 from hub.channel import Intake, Limits, Sending
+from hub.delivery.posts import Channels
 from hub.errors import StoreUnavailable
 from hub.memory import Entry
 from hub.message import Address, Author, Message, Text
-from hub.posts import Channels
 from hub.signals.local import LocalSignals
 from hub.store import Store
 from hub.store.tables import entries, messages

@@ -14,13 +14,13 @@ from hub.accounts.turns import Ask, TurnRecord
 from hub.agent import Reply, Step, Turn
 from hub.asks import Asks, FollowedTurn
 from hub.bus import Bus
+from hub.delivery.posts import Posts
 from hub.errors import InboxFull, ModelRefused, ModelUnavailable, StoreUnavailable, TurnTimeout
 from hub.message import Live, Text
-from hub.posts import Posts
 from hub.signals.local import BACKLOG, LocalSignals
 from hub.store.tables import turns
-from hub.turn import Persona
-from hub.turns import TurnHandler
+from hub.turns.handler import TurnHandler
+from hub.turns.running import Persona
 from hub.worker import Worker
 from tests.hub.engine import ASKER, BOT, FAST, Engine, Script, channels, running, soon, turn_of
 

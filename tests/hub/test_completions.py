@@ -15,12 +15,12 @@ from agents.models.tokens import estimate
 from hub.accounts.turns import Call, TurnRecord, Work
 from hub.agent import Turn
 from hub.completions import Completions, Target
-from hub.errand import Desk
+from hub.delivery.posts import Channels, Posts
 from hub.errors import ModelUnavailable, RequestError, TurnTimeout
 from hub.files import FileStore
 from hub.model import Chunk, Completion, Embeddable, Embeddings, Usage
-from hub.posts import Channels, Posts
 from hub.store.tables import turns
+from hub.turns.errand import Desk
 from tests.hub.engine import Engine, soon, turn_of
 
 CALL = Call(id="t", name="gpt", key_id=1, completion=Completion(messages=[{"role": "user", "content": "hi"}]))

@@ -15,13 +15,13 @@ from hub.access import Rules
 from hub.agent import Reply, Turn
 from hub.bus import Bus, Settle
 from hub.channel import COMMANDS
+from hub.delivery.posts import Posts
 from hub.errors import InboxFull, NotFound, StoreUnavailable
 from hub.ingress import Ingress
 from hub.message import Address, Author, Delivery, Message
-from hub.posts import Posts
 from hub.store.tables import messages, sessions
-from hub.turn import Persona
-from hub.turns import TurnHandler
+from hub.turns.handler import TurnHandler
+from hub.turns.running import Persona
 from hub.worker import Worker
 from tests.hub.engine import BOT, CHAT, FAST, Engine, Script, channels, message, running, soon
 

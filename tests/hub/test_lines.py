@@ -8,7 +8,7 @@ import pytest
 
 from channels.config import ChannelSettings
 from hub.app.channels import lines
-from hub.rooms import StoredRooms
+from hub.records.rooms import StoredRooms
 from tests.hub.engine import Engine
 
 

@@ -16,10 +16,11 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from hub import access, deadletters, facts, health, memory
+from hub import access, facts, memory
 from hub.accounts import audit, idempotency, keyring
 from hub.facts import Place
 from hub.message import Address
+from hub.records import deadletters, health
 from hub.store import Store, open_store
 from hub.store.migrate import HEAD, migrate, revision
 from hub.store.tables import choices, gone, metadata, schedules

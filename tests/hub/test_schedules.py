@@ -8,14 +8,14 @@ from sqlalchemy import select
 
 from hub import chats, timetable
 from hub.bus import Bus, Lease, Publish
+from hub.delivery.posts import Posts
 from hub.errors import Forbidden, LeaseLost, RequestError
 from hub.message import Address, Message
-from hub.posts import Posts
 from hub.schedules import LANE, Scheduler
 from hub.store import Connection
 from hub.store.tables import messages, schedules
 from hub.supervise import RUN
-from hub.turn import Persona, RunningTurn
+from hub.turns.running import Persona, RunningTurn
 from hub.when import Every, Once, When
 from hub.worker import Work
 from tests.hub.engine import ASKER, BOT, CHAT, Engine, channels, message

@@ -14,12 +14,12 @@ from sqlalchemy import select
 from hub.access import Rules
 from hub.bus import Bus
 from hub.channel import Channel, Intake, Limits, Sending
+from hub.delivery.posts import publish
 from hub.errors import ChannelRefused, Unreachable
 from hub.files import FileStore
-from hub.health import Health, of_channels
 from hub.ingress import Ingress
 from hub.message import Address, Author, Delivery, Text
-from hub.posts import publish
+from hub.records.health import Health, of_channels
 from hub.store import open_store
 from hub.store.tables import lanes, messages
 from hub.supervise import ELSEWHERE_WAIT, RUN, Line, Supervisor

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import delete, select
 
 from hub.bus import Settle
+from hub.delivery.posts import Posts
 from hub.errors import StoreUnavailable
 from hub.message import Address, Author, Delivery, Message, Text
 from hub.metrics import RESIDUE
-from hub.posts import Posts
-from hub.rooms import StoredRooms
+from hub.records.rooms import StoredRooms
 from hub.store.tables import lanes, messages
 from hub.upkeep import KEEP, Upkeep
 from hub.uploads import Uploads

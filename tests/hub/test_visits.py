@@ -17,12 +17,12 @@ from hub.accounts.turns import Ask, TurnRecord, Visit
 from hub.agent import Reply, Step, Turn
 from hub.asks import Asks
 from hub.bus import Publish, Stop
+from hub.delivery.posts import Posts
 from hub.errors import Forbidden, ModelUnavailable, RequestError
 from hub.memory import Heard, Said
 from hub.message import Address, Payer, Text, news_of
-from hub.posts import Posts
-from hub.turn import Persona
-from hub.turns import TurnHandler
+from hub.turns.handler import TurnHandler
+from hub.turns.running import Persona
 from hub.worker import Worker
 from tests.hub.engine import BOT, CHAT, FAST, Engine, Script, channels, journal_of, message, running, soon, turn_of
 

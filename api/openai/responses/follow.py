@@ -15,7 +15,7 @@ from hub.accounts.responses import Kept
 from hub.accounts.turns import TurnRecord
 from hub.memory import Entry
 from hub.model import ToolCall, stopping
-from hub.progress import HandedOut, Happening, Progress, Words
+from hub.turns.progress import HandedOut, Happening, Progress, Words
 
 
 class Items:

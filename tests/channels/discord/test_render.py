@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from channels.discord.channel import LIMITS, Channel
 from channels.discord.config import Discord
 from channels.discord.render import WIDEST, render
-from hub.preview import pieces
+from hub.delivery.preview import pieces
 from hub.text import size
 
 UNCHANGED = [

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from channels.feishu.channel import LIMITS
 from channels.feishu.render import LENGTH, TABLES, card, count_tables, markdown, plain, size, summary
 from hub.channel import Sending
+from hub.delivery.preview import pieces
 from hub.message import Button
-from hub.preview import pieces
 from hub.text import split
 from tests.platforms.feishu.cards import CARD_LIMIT, check_card
 from tests.platforms.feishu.cards import count_tables as count_of_feishu

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from channels.telegram.channel import LIMITS
 from channels.telegram.render import LENGTH, plain, render, rendered_size
 from hub.channel import Sending
-from hub.preview import pieces
+from hub.delivery.preview import pieces
 from hub.text import size
 from tests.platforms.telegram.text import tidy
 

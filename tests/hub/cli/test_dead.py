@@ -15,13 +15,13 @@ from hub.bus import Bus, Publish, Settle
 from hub.channel import Intake, Limits, Sending
 from hub.cli.call import Call
 from hub.cli.dead import retry
-from hub.deliveries import DeliveryRecord, find
-from hub.dispatch import Dispatcher
+from hub.delivery.deliveries import DeliveryRecord, find
+from hub.delivery.dispatch import Dispatcher
+from hub.delivery.pacing import Pacing
+from hub.delivery.posts import Channels, Posts
 from hub.errors import ChatGone
 from hub.files import FileStore
 from hub.message import Delivery, Text
-from hub.pacing import Pacing
-from hub.posts import Channels, Posts
 from hub.worker import Timing, Worker
 from tests.hub.cli.command import Bothub, delivery, message, settle
 

@@ -14,7 +14,7 @@ from hub.cli import main
 from hub.cli.people import WORDS
 from hub.facts import Place
 from hub.message import Address
-from hub.people import Erased
+from hub.records.people import Erased
 from tests.hub.cli.command import Bothub, message
 
 HERE = Place(agent="assistant", chat="support:42", person="support:42", private=True)
@@ -84,7 +84,7 @@ def test_who_is_nobody_is_wrong_usage(bothub: Bothub) -> None:
 
 
 def test_a_turn_that_does_not_stop_fails_the_erase(bothub: Bothub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.people.STOP_WAIT", 0.0)
+    monkeypatch.setattr("hub.records.people.STOP_WAIT", 0.0)
 
     async def run(bus: Bus) -> None:
         await bus.commit(message("m1", "support:42", "hello"))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hub.bus import Bus, Settle
-from hub.deliveries import PartReceipt, add_receipt
+from hub.delivery.deliveries import PartReceipt, add_receipt
 from hub.message import Delivery
 from tests.hub.cli.command import Bothub
 

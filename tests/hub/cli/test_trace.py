@@ -12,7 +12,7 @@ from hub.accounts.turns import Stage, TurnRecord, save
 from hub.bus import Bus, Release
 from hub.cli import output
 from hub.cli.trace import seconds
-from hub.deliveries import PartReceipt, add_receipt
+from hub.delivery.deliveries import PartReceipt, add_receipt
 from hub.model import Pace, Usage
 from tests.hub.cli.command import Bothub, delivery, message, settle
 

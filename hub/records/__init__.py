@@ -1,0 +1,1 @@
+"""What happened, for whoever asks later: sessions, people, traces, rooms, dead messages, counts."""
