@@ -9,7 +9,6 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hub.cli import notyet
 from hub.cli.call import Call
 from hub.cli.output import table, tell
 from hub.config import Config, load
@@ -17,16 +16,14 @@ from hub.config.routes import routing
 
 
 def run(call: Call) -> None:
-    """Print the settings in short, with a warning for each that does nothing; raises ConfigError."""
+    """Print the settings in short; raises ConfigError."""
     config = load(call.path, call.environ)
-    warnings = notyet.warnings(config)
-    tell(_data(config, warnings), *_shown(call, config, warnings), json=call.json)
+    tell(_data(config), *_shown(call, config), json=call.json)
 
 
-def _data(config: Config, warnings: list[str]) -> dict[str, object]:
+def _data(config: Config) -> dict[str, object]:
     return {
         "ok": True,
-        "warnings": warnings,
         "hints": _hints(config),
         "roles": config.roles,
         "listens": {"host": config.api.host, "port": config.api.port} if "api" in config.roles else None,
@@ -57,7 +54,7 @@ def _data(config: Config, warnings: list[str]) -> dict[str, object]:
     }
 
 
-def _shown(call: Call, config: Config, warnings: list[str]) -> list[RenderableType]:
+def _shown(call: Call, config: Config) -> list[RenderableType]:
     shown: list[RenderableType] = [Text.assemble((str(call.path), "bold"), " is in order", style="green"), ""]
     for title, part in (("channels", _channels(config)), ("agents", _agents(config)), ("models", _models(config))):
         shown += [part, ""] if part.row_count else [Text(f"no {title}", style="yellow"), ""]
@@ -66,8 +63,6 @@ def _shown(call: Call, config: Config, warnings: list[str]) -> list[RenderableTy
     shown.append(_places(config))
     if hints := _hints(config):
         shown += ["", *(Text.assemble(("· ", "bold cyan"), hint) for hint in hints)]
-    if warnings:
-        shown += ["", *(Text.assemble(("! ", "bold yellow"), warning) for warning in warnings)]
     return shown
 
 

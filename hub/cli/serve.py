@@ -21,7 +21,6 @@ from rich.text import Text
 from hub import logs
 from hub.accounts import KEY_VARIABLES
 from hub.app import Started, serve
-from hub.cli import notyet
 from hub.cli.call import Call
 from hub.cli.output import console
 from hub.config import Config, load
@@ -38,8 +37,6 @@ def run(call: Call, log_level: str) -> None:
     """Serve until Ctrl-C or SIGTERM, a second one ends it at once; raises ConfigError, StoreUnavailable."""
     config = load(call.path, call.environ)
     logs.configure(log_level, terminal=sys.stderr.isatty() and not call.json)
-    for warning in notyet.warnings(config):
-        log.warning(warning)
     asyncio.run(_Run(call, config).serve(_variable(with_dotenv(call.path.parent, call.environ))))
 
 

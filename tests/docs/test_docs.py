@@ -27,7 +27,6 @@ from agents.config import AgentSettings
 from agents.models.config import ModelSettings
 from channels import KINDS
 from channels import load as load_kind
-from hub.cli import notyet
 from hub.config import ApiSettings, BusSettings, OtelSettings, load
 from tests.clients.nodejs import NODE
 from tests.e2e.hub import HubProcess
@@ -53,12 +52,6 @@ BLOCK = re.compile(
 )
 INDEX = re.compile(r"https?://\S*(?:pypi|/simple\b)|(?<!emit-)index-url\s*=")
 MACHINE = re.compile(r"(?<![\w.*])/(?:work|root|home|Users)/\w")
-ONLY_WITH_OTHERS = {
-    "models": set[str](),
-    "agents": set[str](),
-    "channels": set[str](),
-}
-"""Keys that do nothing yet and need no warning of their own: what they belong to is refused, or they are on anyway."""
 
 
 @dataclass
@@ -155,12 +148,6 @@ def keys(section: str) -> set[str]:
     return {key.partition(".")[0] for key in re.findall(r"`([a-z_.]+)`", section)}
 
 
-def idle(section: str) -> set[str]:
-    """Keys whose row says that they do nothing yet; `mode` and `busy` do something as they are."""
-    rows = [row for row in section.splitlines() if row.startswith("| `") and "**nothing yet**" in row]
-    return {key for row in rows for key in keys(row.split("|")[1])}
-
-
 def test_every_setting_is_described() -> None:
     described = sections(ROOT / "docs/configuration.md")
     kinds: list[Any] = [load_kind(kind.config) for kind in KINDS.values()]
@@ -171,19 +158,6 @@ def test_every_setting_is_described() -> None:
     assert keys(described["agents"]) >= AgentSettings.model_fields.keys()
     for kind in kinds:
         assert keys(described["channels"]) >= kind.model_fields.keys()
-
-
-@pytest.mark.parametrize(
-    ("section", "lists"),
-    [
-        ("models", [notyet.MODELS]),
-        ("agents", [notyet.AGENTS]),
-        ("channels", [notyet.CHANNELS]),
-    ],
-)
-def test_a_setting_that_does_nothing_yet_is_marked_and_no_other(section: str, lists: list[dict[str, str]]) -> None:
-    marked = idle(sections(ROOT / "docs/configuration.md")[section])
-    assert marked == {key for listed in lists for key in listed} | ONLY_WITH_OTHERS[section]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from hub.cli import notyet
 from hub.cli.check import without_password
 from tests.hub.cli.command import CONFIG, Bothub
 
@@ -45,7 +44,7 @@ def test_problems_as_json_have_a_place_and_a_sentence(bothub: Bothub) -> None:
 
 def test_json_tells_what_the_tables_tell(bothub: Bothub) -> None:
     answer = bothub.json("check")
-    assert (answer["ok"], answer["warnings"]) == (True, [])
+    assert answer["ok"] is True
     assert answer["listens"] == {"host": "127.0.0.1", "port": 8080}
     assert answer["channels"][1] == {"name": "support", "kind": "telegram", "agent": "assistant", "enabled": False}
 
@@ -107,21 +106,6 @@ def test_a_missing_file_is_a_sentence(bothub: Bothub) -> None:
     assert (result.exit_code, "there is no such file" in result.stderr) == (2, True)
 
 
-def test_a_setting_that_does_nothing_yet_is_a_warning(bothub: Bothub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(notyet.AGENTS, "show_tools", "they stay hidden")
-    assistant = {**CONFIG["agents"]["assistant"], "show_tools": True}
-    bothub.configure({**CONFIG, "agents": {**CONFIG["agents"], "assistant": assistant}})
-    [warning] = bothub.json("check")["warnings"]
-    assert warning == "agents.assistant.show_tools: does nothing in this version yet; they stay hidden"
-    assert warning in bothub("check").stdout
-
-
-def test_what_is_disabled_is_worth_no_warning(bothub: Bothub) -> None:
-    idle = {"enabled": False, "model": "demo", "busy": "steer"}
-    bothub.configure({**CONFIG, "agents": {**CONFIG["agents"], "idle": idle}})
-    assert bothub.json("check")["warnings"] == []
-
-
 def test_a_provider_whose_package_is_missing_is_a_problem(bothub: Bothub, monkeypatch: pytest.MonkeyPatch) -> None:
     claude = {"provider": "anthropic", "api_key": "k", "model": "claude"}
     bothub.configure({**CONFIG, "models": {**CONFIG["models"], "claude": claude}})
@@ -129,16 +113,6 @@ def test_a_provider_whose_package_is_missing_is_a_problem(bothub: Bothub, monkey
     monkeypatch.setattr("agents.models.config.find_spec", dict[str, object]().get)
     [problem] = bothub.json("check", code=2)["problems"]
     assert problem["problem"].endswith('needs a package that is not installed: pip install "bothub[providers]"')
-
-
-def test_the_lists_of_idle_settings_name_settings() -> None:
-    from agents.config import AgentSettings
-    from agents.models.config import ModelSettings
-    from channels.config import ChannelSettings
-
-    assert notyet.AGENTS.keys() <= AgentSettings.model_fields.keys()
-    assert notyet.MODELS.keys() <= ModelSettings.model_fields.keys()
-    assert notyet.CHANNELS.keys() <= ChannelSettings.model_fields.keys()
 
 
 @pytest.mark.parametrize(
