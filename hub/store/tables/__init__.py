@@ -1,0 +1,46 @@
+"""Every table bothub keeps; the migrations build exactly these (a test compares them).
+
+Times are Unix seconds, money is an integer of 1e-9 of the currency's unit, bodies are JSON.
+"""
+
+from hub.store.tables.accounts import audit, groups, idempotency, keys, payments, rates, reservations, uploads
+from hub.store.tables.answers import responses, schedules, turns
+from hub.store.tables.bus import lanes, messages, receipts
+from hub.store.tables.chats import choices, gone, health, pairings, posts
+from hub.store.tables.memory import conversations, entries, facts, places, sessions
+from hub.store.tables.metadata import Big, Time, metadata
+from hub.store.tables.registry import conversation_grants, definitions, grants, settings
+
+__all__ = [
+    "Big",
+    "Time",
+    "audit",
+    "choices",
+    "conversation_grants",
+    "conversations",
+    "definitions",
+    "entries",
+    "facts",
+    "gone",
+    "grants",
+    "groups",
+    "health",
+    "idempotency",
+    "keys",
+    "lanes",
+    "messages",
+    "metadata",
+    "pairings",
+    "payments",
+    "places",
+    "posts",
+    "rates",
+    "receipts",
+    "reservations",
+    "responses",
+    "schedules",
+    "sessions",
+    "settings",
+    "turns",
+    "uploads",
+]
