@@ -27,7 +27,7 @@ async def _engine(url: str) -> Engine:
 @pytest.fixture
 def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits looks often: for tests in which only looking helps."""
-    for module in ("asks", "dispatch", "posts", "worker"):
+    for module in ("asks", "delivery.dispatch", "delivery.posts", "worker"):
         monkeypatch.setattr(f"hub.{module}.POLL", 0.05)
 
 
