@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 
 import msgspec
 from msgspec import Meta
 from quart import Response
 
+from api import current
 from api.wire import answer
 from hub.accounts.money import MOST
+from hub.store import Connection
+from hub.store.listing import Page, Part
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,7 +38,10 @@ class Done(TypedDict, Generic[T]):
 
 
 class Items(TypedDict, Generic[T]):
-    """A page of a list: `total` is how many there are in all, `next` what `after` takes for the next page."""
+    """A page of a list: `next` is what `after` takes for the next page.
+
+    `total` is how many there are in all; from 10,000 on it is 10,000, because counting them all would take long.
+    """
 
     items: list[T]
     total: int
@@ -58,15 +64,23 @@ class Paging(msgspec.Struct, kw_only=True):
     offset: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     after: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
 
+    @property
+    def part(self) -> Part:
+        return Part(limit=self.limit, offset=self.offset, after=() if self.after is None else (self.after,))
+
 
 def done(data: Any = True) -> Response:
     """The answer of a route that did what it was asked to."""
     return answer({"success": True, "data": data})
 
 
-def page(asked: Paging, found: Sequence[R], total: int, id: Callable[[R], int], shown: Callable[[R], Any]) -> Response:
-    """The answer of a list; `found` has one item more than `asked.limit` where another page follows."""
-    kept = found[: asked.limit]
-    following = id(kept[-1]) if len(found) > asked.limit else None
-    items = [shown(each) for each in kept]
-    return done({"items": items, "total": total, "limit": asked.limit, "offset": asked.offset, "next": following})
+async def listing(asked: Paging, unit: Callable[[Connection, Part], Page[R]], shown: Callable[[R], Any]) -> Response:
+    """The answer of a list, the asked part of which a unit reads."""
+    return page(asked, await current.hub().store.read(lambda connection: unit(connection, asked.part)), shown)
+
+
+def page(asked: Paging, found: Page[R], shown: Callable[[R], Any]) -> Response:
+    """The answer of a list whose asked part this is."""
+    following = None if found.next is None else found.next[0]
+    paging = {"total": found.total, "limit": asked.limit, "offset": asked.offset, "next": following}
+    return done({"items": [shown(each) for each in found.items], **paging})

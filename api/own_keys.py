@@ -60,14 +60,10 @@ async def index() -> Response:
     """One's own keys, in the order they were made."""
     asked, hub = query(Paging), current.hub()
     wanted, now = Wanted(owner_id=current.key().payer), hub.clock()
-    found, total = await hub.store.read(
-        lambda connection: keyring.listed(
-            connection, wanted, now, limit=asked.limit + 1, offset=asked.offset, after=asked.after
-        )
-    )
-    kept = found[: asked.limit]
-    following = str(kept[-1].key.id) if len(found) > asked.limit else None
-    return answer({"object": "list", "data": [shown(each) for each in kept], "total": total, "next": following})
+    found = await hub.store.read(lambda connection: keyring.listed(connection, wanted, now, asked.part))
+    following = None if found.next is None else str(found.next[0])
+    data = [shown(each) for each in found.items]
+    return answer({"object": "list", "data": data, "total": found.total, "next": following})
 
 
 @routes.post("/api/v1/user/api-keys")

@@ -14,6 +14,7 @@ from api.envelope import Paging, page
 from api.wire import decode
 from hub.accounts.definitions import Change, Shown
 from hub.errors import RequestError
+from hub.store.listing import sliced
 
 
 async def save(*changes: Change) -> Sequence[Shown]:
@@ -23,8 +24,7 @@ async def save(*changes: Change) -> Sequence[Shown]:
 
 def listed(asked: Paging, all_: Sequence[Shown], shown: Callable[[Shown], Any]) -> Response:
     """A page of them, by their ids."""
-    rest = [one for one in all_ if asked.after is None or one.id > asked.after]
-    return page(asked, rest[asked.offset : asked.offset + asked.limit + 1], len(all_), lambda one: one.id, shown)
+    return page(asked, sliced(all_, lambda one: one.id, asked.part), shown)
 
 
 def config_of(given: dict[str, Any] | str) -> dict[str, Any]:

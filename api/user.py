@@ -9,8 +9,9 @@ from quart import Blueprint, Response
 from api import current, names
 from api.auth import require
 from api.document import document
-from api.envelope import Done, Listed, Paging, done, page
+from api.envelope import Done, Listed, Paging, done
 from api.keys import ApiKey, shown
+from api.saved import listed
 from api.wire import query
 from hub.accounts import keyring
 from hub.accounts.definitions import Shown
@@ -44,8 +45,7 @@ async def models() -> Response:
     """The models that the key may use, by their ids."""
     asked, mine = query(Paging), {each.name for each in names.usable() if each.kind == "model"}
     found = [one for one in await current.hub().definitions.list("model") if one.name in mine]
-    rest = [one for one in found if asked.after is None or one.id > asked.after]
-    return page(asked, rest[asked.offset : asked.offset + asked.limit + 1], len(found), lambda one: one.id, usable)
+    return listed(asked, found, usable)
 
 
 def usable(one: Shown) -> UsableModel:

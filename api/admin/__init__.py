@@ -19,8 +19,8 @@ To add a route (api/app.py says how routes are made at all):
         return done(shown(await change("group.save", unit)))
 
 - Answers are `done(value)`, documented as `Done[Shown]` with a TypedDict `Shown`; lists are `Listed[Shown]`, made by
-  `page(...)` from what `query(Paging)`, or a Struct that extends it with filters, says. Empty parameters count as left
-  out. Read one row more than `limit`: that is how `page` knows that another page follows.
+  `listing(asked, unit, shown)` from what `query(Paging)`, or a Struct that extends it with filters, says: the unit has
+  `hub.store.listing.listed` read the asked `Part`. Empty parameters count as left out.
 - Errors are raised (hub/errors.py): api/errors.py gives them this path's shape, `{"success": false, "data": message}`.
 - Ids are `Id`. Money is `Amount` in bodies, `money.amount(value, "field")` in between, `money.shown(value)` in answers.
   What may be left out and what may be null differ: `field: X | None | UnsetType = UNSET`.

@@ -6,13 +6,14 @@ from typing import Any, TypedDict
 
 from quart import Blueprint, Response
 
-from api import current
 from api.auth import require
 from api.document import document
-from api.envelope import Id, Listed, Paging, Text, page
+from api.envelope import Id, Listed, Paging, Text, listing
 from api.wire import query
 from hub.accounts import audit
 from hub.accounts.audit import Record
+from hub.store import Connection
+from hub.store.listing import Page, Part
 
 routes = Blueprint("admin-audit", __name__)
 
@@ -45,18 +46,11 @@ class Change(TypedDict):
 async def index() -> Response:
     """Changes, newest first; none is ever altered or removed."""
     asked = query(AuditQuery)
-    found, total = await current.hub().store.read(
-        lambda connection: audit.listed(
-            connection,
-            what=asked.what,
-            target=asked.target,
-            key_id=asked.key_id,
-            limit=asked.limit + 1,
-            offset=asked.offset,
-            before=asked.after,
-        )
-    )
-    return page(asked, found, total, lambda record: record.id, shown)
+
+    def unit(connection: Connection, part: Part) -> Page[Record]:
+        return audit.listed(connection, part, what=asked.what, target=asked.target, key_id=asked.key_id)
+
+    return await listing(asked, unit, shown)
 
 
 def shown(record: Record) -> Change:

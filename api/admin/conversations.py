@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Meta
 from quart import Blueprint, Response
 
-from api import conversations, current
+from api import conversations
 from api.acts import change
 from api.auth import require
 from api.document import document
-from api.envelope import Done, Id, Listed, Paging, Text, Word, done, page
+from api.envelope import Done, Id, Listed, Paging, Text, Word, done, listing
 from api.wire import query, read
 from hub.accounts import conversations as grants
 from hub.accounts import keyring
@@ -91,12 +91,9 @@ async def bind() -> Response:
 async def index() -> Response:
     """The conversations that keys were granted, in the order of the grants."""
     asked = query(ConversationQuery)
-    found, total = await current.hub().store.read(
-        lambda connection: grants.listed(
-            connection, asked.key_id, asked.session, limit=asked.limit + 1, offset=asked.offset, after=asked.after
-        )
+    return await listing(
+        asked, lambda connection, part: grants.listed(connection, asked.key_id, asked.session, part), shown
     )
-    return page(asked, found, total, lambda grant: grant.id, shown)
 
 
 def shown(grant: ConversationGrant) -> ConversationShown:

@@ -11,13 +11,14 @@ from api import current
 from api.acts import change
 from api.auth import require
 from api.document import document
-from api.envelope import Id, Listed, Paging, done, page
+from api.envelope import Id, Listed, Paging, done, listing
 from api.wire import query, read
 from hub.accounts import grants
 from hub.accounts.audit import Act
 from hub.accounts.definitions import Definition, Shown
 from hub.accounts.grants import Grant, Grantable, Holder, Side, Sought
 from hub.store import Connection
+from hub.store.listing import Page, Part
 
 routes = Blueprint("admin-grants", __name__)
 
@@ -203,13 +204,12 @@ def bind(act: Act, holder: Holder, found: Shown | Definition, wanted: bool | Non
 async def _listed(asked: Paging, side: Side, holder: int | None, kind: Grantable) -> Response:
     sought = Sought(kind=kind, side=side, holder_id=holder)
 
-    def unit(connection: Connection) -> tuple[list[Grant], int]:
+    def unit(connection: Connection, part: Part) -> Page[Grant]:
         if holder is not None:
             grants.name_of(connection, Holder(side=side, id=holder))
-        found, total = grants.listed(connection, sought, limit=asked.limit + 1, offset=asked.offset, after=asked.after)
-        return [*found], total
+        return grants.listed(connection, sought, part)
 
-    return page(asked, *await current.hub().store.read(unit), lambda grant: grant.id, shown)
+    return await listing(asked, unit, shown)
 
 
 def shown(grant: Grant) -> dict[str, int | str]:

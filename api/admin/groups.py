@@ -8,11 +8,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from quart import Blueprint, Response
 
-from api import current
 from api.acts import change
 from api.auth import require
 from api.document import document
-from api.envelope import Done, Id, Listed, Paging, Text, done, page
+from api.envelope import Done, Id, Listed, Paging, Text, done, listing
 from api.keys import Name
 from api.wire import query, read
 from hub.accounts import groups
@@ -84,12 +83,7 @@ async def delete() -> Response:
 async def index() -> Response:
     """Groups, in the order they were made."""
     asked = query(GroupQuery)
-    found, total = await current.hub().store.read(
-        lambda connection: groups.listed(
-            connection, asked.q, limit=asked.limit + 1, offset=asked.offset, after=asked.after
-        )
-    )
-    return page(asked, found, total, lambda group: group.id, shown)
+    return await listing(asked, lambda connection, part: groups.listed(connection, asked.q, part), shown)
 
 
 def shown(group: Group) -> GroupShown:

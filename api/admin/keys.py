@@ -9,7 +9,7 @@ from api import current
 from api.acts import change
 from api.auth import require
 from api.document import document
-from api.envelope import Amount, Done, Id, Listed, Paging, Text, done, page
+from api.envelope import Amount, Done, Id, Listed, Paging, Text, done, listing
 from api.keys import ApiKey, Grace, KeyFields, Name, WhichKey, columns, end, make, rotate, shown, told, which
 from api.repeats import once
 from api.wire import query, read
@@ -136,14 +136,9 @@ async def delete() -> Response:
 @document({200: Listed[ApiKey]}, query=KeyQuery)
 async def index() -> Response:
     """Keys, in the order they were made."""
-    asked, hub = query(KeyQuery), current.hub()
-    wanted, now = Wanted(text=asked.q, name=asked.name, group_id=asked.group_id, role=asked.role), hub.clock()
-    found, total = await hub.store.read(
-        lambda connection: keyring.listed(
-            connection, wanted, now, limit=asked.limit + 1, offset=asked.offset, after=asked.after
-        )
-    )
-    return page(asked, found, total, lambda account: account.key.id, shown)
+    asked, now = query(KeyQuery), current.hub().clock()
+    wanted = Wanted(text=asked.q, name=asked.name, group_id=asked.group_id, role=asked.role)
+    return await listing(asked, lambda connection, part: keyring.listed(connection, wanted, now, part), shown)
 
 
 @routes.get("/admin/api-key/detail/<int(max=2147483647):id>")

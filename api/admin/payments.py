@@ -6,10 +6,9 @@ from typing import TypedDict
 
 from quart import Blueprint, Response
 
-from api import current
 from api.auth import require
 from api.document import document
-from api.envelope import Id, Listed, Paging, page
+from api.envelope import Id, Listed, Paging, listing
 from api.wire import query
 from hub.accounts import keyring, money
 from hub.accounts.keyring import Payment
@@ -41,12 +40,7 @@ class PaymentShown(TypedDict):
 async def index() -> Response:
     """Recharges, newest first; those of keys that are gone stay."""
     asked = query(PaymentQuery)
-    found, total = await current.hub().store.read(
-        lambda connection: keyring.paid(
-            connection, asked.key_id, limit=asked.limit + 1, offset=asked.offset, after=asked.after
-        )
-    )
-    return page(asked, found, total, lambda payment: payment.id, shown)
+    return await listing(asked, lambda connection, part: keyring.paid(connection, asked.key_id, part), shown)
 
 
 def shown(payment: Payment) -> PaymentShown:

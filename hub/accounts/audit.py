@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from hub.accounts.keys import Key
 from hub.message import Value
+from hub.store import listing
+from hub.store.listing import Page, Part
 from hub.store.tables import audit
 
 Fields = Mapping[str, Any]
@@ -70,22 +72,16 @@ class Act:
 
 def listed(
     connection: Connection,
+    part: Part,
     *,
     what: str | None = None,
     target: str | None = None,
     key_id: int | None = None,
-    limit: int,
-    offset: int = 0,
-    before: int | None = None,
-) -> tuple[Sequence[Record], int]:
-    """A unit: changes, newest first, those with an id below `before`, and how many there are in all."""
+) -> Page[Record]:
+    """A unit: changes, newest first."""
     exact = {"what": what, "target": target, "key_id": key_id}
     fitting = [audit.c[name] == value for name, value in exact.items() if value is not None]
-    total = connection.execute(select(func.count()).select_from(audit).where(*fitting)).scalar_one()
-    page = select(audit).where(*fitting).order_by(audit.c.id.desc()).limit(limit).offset(offset)
-    if before is not None:
-        page = page.where(audit.c.id < before)
-    return [_record(row) for row in connection.execute(page)], total
+    return listing.listed(connection, select(audit).where(*fitting), [audit.c.id], part, _record, newest=True)
 
 
 def _record(row: Any) -> Record:

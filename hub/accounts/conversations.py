@@ -6,15 +6,16 @@ chat has it by another's grant. Units.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, insert, select
 
 from hub.accounts.audit import Act
 from hub.accounts.turns import Visit
 from hub.errors import Forbidden, NotFound
 from hub.message import Address, Value
+from hub.store import listing
+from hub.store.listing import Page, Part
 from hub.store.tables import conversation_grants as grants
 from hub.store.tables import conversations, keys
 
@@ -70,26 +71,14 @@ def check_begun(connection: Connection, agent: str, address: Address) -> None:
     raise NotFound(problem, param="session", code="conversation_not_found")
 
 
-def listed(
-    connection: Connection,
-    key: int | None,
-    address: str | None,
-    *,
-    limit: int,
-    offset: int = 0,
-    after: int | None = None,
-) -> tuple[Sequence[ConversationGrant], int]:
-    """A unit: grants in the order they were made, those with an id above `after`, and how many there are in all."""
+def listed(connection: Connection, key: int | None, address: str | None, part: Part) -> Page[ConversationGrant]:
+    """A unit: grants in the order they were made."""
     here = grants.join(keys, keys.c.id == grants.c.key_id)
     fitting = [keys.c.deleted_at.is_(None)]
     fitting += [] if key is None else [grants.c.key_id == key]
     fitting += [] if address is None else [grants.c.address == address]
-    total = connection.execute(select(func.count()).select_from(here).where(*fitting)).scalar_one()
-    page = select(grants, keys.c.name.label("key_name")).select_from(here).where(*fitting)
-    if after is not None:
-        page = page.where(grants.c.id > after)
-    rows = connection.execute(page.order_by(grants.c.id).limit(limit).offset(offset))
-    return [_grant(row) for row in rows], total
+    rows = select(grants, keys.c.name.label("key_name")).select_from(here).where(*fitting)
+    return listing.listed(connection, rows, [grants.c.id], part, _grant)
 
 
 def visited(connection: Connection, agent: str, visit: Visit, turn: str, now: float) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select, union_all
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, union_all
 
 from hub.errors import NotFound, RequestError
 from hub.message import Value
+from hub.store import listing
+from hub.store.listing import Page, Part
 from hub.store.tables import definitions, grants, groups, keys
 
 Granted = frozenset[tuple[str, str]]
 """What somebody was granted or owns: kinds and names."""
-Query = Select[*tuple[Any, ...]]
 Side = Literal["key", "group"]
 Grantable = Literal["model", "agent"]
 
@@ -87,28 +87,9 @@ def name_of(connection: Connection, holder: Holder) -> str:
     return row.name
 
 
-def listed(
-    connection: Connection, sought: Sought, *, limit: int, offset: int = 0, after: int | None = None
-) -> tuple[Sequence[Grant], int]:
-    """A unit: grants in the order they were made, those with an id above `after`, and how many there are in all."""
-    fitting = _fitting(sought)
-    total = connection.execute(_of(select(func.count())).where(*fitting)).scalar_one()
-    page = _of(select(*_SHOWN)).where(*fitting).order_by(grants.c.id).limit(limit).offset(offset)
-    if after is not None:
-        page = page.where(grants.c.id > after)
-    return [_grant(row) for row in connection.execute(page)], total
-
-
-def _of(selection: Query) -> Query:
-    """A selection from the grants of what is there to who is there."""
-    there = definitions.c.deleted_at.is_(None) & keys.c.deleted_at.is_(None)
-    return (
-        selection.select_from(grants)
-        .join(definitions, definitions.c.id == grants.c.definition_id)
-        .join(keys, keys.c.id == grants.c.key_id, isouter=True)
-        .join(groups, groups.c.id == grants.c.group_id, isouter=True)
-        .where(there)
-    )
+def listed(connection: Connection, sought: Sought, part: Part) -> Page[Grant]:
+    """A unit: grants of what is there to who is there, in the order they were made."""
+    return listing.listed(connection, _THERE.where(*_fitting(sought)), [grants.c.id], part, _grant)
 
 
 def _fitting(sought: Sought) -> list[ColumnElement[bool]]:
@@ -135,9 +116,17 @@ def _grant(row: Any) -> Grant:
     )
 
 
-_SHOWN = (
-    *(grants.c.id, grants.c.key_id, grants.c.group_id, grants.c.definition_id, definitions.c.kind, definitions.c.name),
-    func.coalesce(keys.c.name, groups.c.name).label("holder_name"),
+_THERE = (
+    select(
+        *(grants.c.id, grants.c.key_id, grants.c.group_id, grants.c.definition_id),
+        *(definitions.c.kind, definitions.c.name),
+        func.coalesce(keys.c.name, groups.c.name).label("holder_name"),
+    )
+    .select_from(grants)
+    .join(definitions, definitions.c.id == grants.c.definition_id)
+    .join(keys, keys.c.id == grants.c.key_id, isouter=True)
+    .join(groups, groups.c.id == grants.c.group_id, isouter=True)
+    .where(definitions.c.deleted_at.is_(None), keys.c.deleted_at.is_(None))
 )
 _NAMED = select(definitions.c.kind, definitions.c.name).where(definitions.c.deleted_at.is_(None))
 _GRANTED = _NAMED.join(grants, grants.c.definition_id == definitions.c.id)

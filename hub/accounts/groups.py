@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -10,6 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from hub.errors import Conflict, NotFound
 from hub.message import Value
+from hub.store import listing
+from hub.store.listing import Page, Part
 from hub.store.tables import grants, groups, keys
 
 
@@ -54,19 +55,10 @@ def remove(connection: Connection, id: int) -> Group:
     return before
 
 
-def listed(
-    connection: Connection, text: str | None, *, limit: int, offset: int = 0, after: int | None = None
-) -> tuple[Sequence[Group], int]:
-    """A unit: groups in the order they were made, those with an id above `after`, and how many there are in all.
-
-    `text` is looked for in their names, in upper or lower case.
-    """
+def listed(connection: Connection, text: str | None, part: Part) -> Page[Group]:
+    """A unit: groups in the order they were made; `text` is looked for in their names, in upper or lower case."""
     fitting = [func.lower(groups.c.name).contains(text.lower(), autoescape=True)] if text else []
-    total = connection.execute(select(func.count()).select_from(groups).where(*fitting)).scalar_one()
-    page = _GROUPS.where(*fitting).order_by(groups.c.id).limit(limit).offset(offset)
-    if after is not None:
-        page = page.where(groups.c.id > after)
-    return [_group(row) for row in connection.execute(page)], total
+    return listing.listed(connection, _GROUPS.where(*fitting), [groups.c.id], part, _group)
 
 
 def _group(row: Any) -> Group:

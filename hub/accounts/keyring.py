@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
@@ -12,6 +11,8 @@ from hub.accounts.keys import BOOTSTRAP, KEYS, Key, hash_of, key_of, shown_of
 from hub.accounts.money import month_of
 from hub.errors import Conflict, Forbidden, NotFound, RequestError
 from hub.message import Value
+from hub.store import listing
+from hub.store.listing import Page, Part
 from hub.store.tables import groups, keys, payments
 
 GRACE_SECONDS = 24 * 3600.0
@@ -88,16 +89,9 @@ def account(connection: Connection, id: int, now: float) -> Account:
     return _account(row, now)
 
 
-def listed(
-    connection: Connection, wanted: Wanted, now: float, *, limit: int, offset: int = 0, after: int | None = None
-) -> tuple[Sequence[Account], int]:
-    """A unit: keys in the order they were made, those with an id above `after`, and how many there are in all."""
-    fitting = _fitting(wanted)
-    total = connection.execute(select(func.count()).select_from(keys).where(*fitting)).scalar_one()
-    page = KEYS.where(*fitting).order_by(keys.c.id).limit(limit).offset(offset)
-    if after is not None:
-        page = page.where(keys.c.id > after)
-    return [_account(row, now) for row in connection.execute(page)], total
+def listed(connection: Connection, wanted: Wanted, now: float, part: Part) -> Page[Account]:
+    """A unit: keys in the order they were made."""
+    return listing.listed(connection, KEYS.where(*_fitting(wanted)), [keys.c.id], part, lambda row: _account(row, now))
 
 
 def change(connection: Connection, id: int, values: dict[str, Any], now: float) -> Account:
@@ -138,16 +132,11 @@ def recharge(connection: Connection, id: int, amount: int, by: str, now: float, 
     return account(connection, id, now)
 
 
-def paid(
-    connection: Connection, key_id: int | None, *, limit: int, offset: int = 0, after: int | None = None
-) -> tuple[Sequence[Payment], int]:
-    """A unit: recharges, newest first, those with an id below `after`, and how many there are in all."""
+def paid(connection: Connection, key_id: int | None, part: Part) -> Page[Payment]:
+    """A unit: recharges, newest first."""
     fitting = [] if key_id is None else [payments.c.key_id == key_id]
-    total = connection.execute(select(func.count()).select_from(payments).where(*fitting)).scalar_one()
-    page = select(payments).where(*fitting).order_by(payments.c.id.desc()).limit(limit).offset(offset)
-    if after is not None:
-        page = page.where(payments.c.id < after)
-    return [_payment(row) for row in connection.execute(page)], total
+    rows = select(payments).where(*fitting)
+    return listing.listed(connection, rows, [payments.c.id], part, _payment, newest=True)
 
 
 def delete(connection: Connection, id: int, now: float) -> None:

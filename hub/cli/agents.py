@@ -15,7 +15,7 @@ from hub.accounts.definitions import Change
 from hub.accounts.keyring import Wanted, listed
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
-from hub.cli.keys import MOST, find
+from hub.cli.keys import ALL, find
 from hub.cli.output import Failed, short, table, tell
 from hub.cli.saved import errors_of, pairs, put, source_of, stored
 from hub.errors import NotFound, RequestError
@@ -54,7 +54,7 @@ def save(call: Call, name: str, given: Sequence[str], owner: str | None) -> None
 
 async def _look(desk: Desk) -> tuple[list[dict[str, Any]], dict[int, str]]:
     saved, now = await stored(desk), desk.now
-    accounts, _ = await desk.store.read(lambda connection: listed(connection, Wanted(), now, limit=MOST))
+    accounts = (await desk.store.read(lambda connection: listed(connection, Wanted(), now, ALL))).items
     config, _ = saved.merged
     rows = [
         {

@@ -12,8 +12,8 @@ from hub.accounts.definitions import Definition
 from hub.accounts.grants import Grant, Holder, Sought
 from hub.cli.call import Call
 from hub.cli.desk import Desk, act, work
-from hub.cli.groups import MOST
 from hub.cli.groups import find as find_group
+from hub.cli.keys import ALL
 from hub.cli.keys import find as find_key
 from hub.cli.output import Failed, short, table, tell
 from hub.cli.saved import stored
@@ -30,7 +30,7 @@ def show(call: Call, group: str | None, key: str | None) -> None:
         def unit(connection: Connection) -> list[Grant]:
             holder = _holder(connection, group, key, now) if group or key else None
             sought = Sought() if holder is None else Sought(side=holder.side, holder_id=holder.id)
-            return [*grants.listed(connection, sought, limit=MOST)[0]]
+            return [*grants.listed(connection, sought, ALL).items]
 
         try:
             return await desk.store.read(unit)

@@ -12,18 +12,17 @@ from hub.accounts.audit import Act
 from hub.accounts.groups import Group
 from hub.cli.call import Call
 from hub.cli.desk import Desk, act, work
+from hub.cli.keys import ALL
 from hub.cli.output import short, table, tell
 from hub.errors import NotFound
 from hub.store import Connection
-
-MOST = 100_000
 
 
 def show(call: Call) -> None:
     """Print every group."""
 
     async def look(desk: Desk) -> list[Group]:
-        return [*(await desk.store.read(lambda connection: groups.listed(connection, None, limit=MOST)))[0]]
+        return [*(await desk.store.read(lambda connection: groups.listed(connection, None, ALL))).items]
 
     found = work(call, look)
     number: dict[str, Any] = {"justify": "right", "no_wrap": True}
@@ -69,8 +68,7 @@ def find(connection: Connection, which: str) -> Group:
     """A unit: a group by its id or its name; raises NotFound."""
     if which.isdecimal() and int(which) < 2**31:
         return groups.find(connection, int(which))
-    found, _ = groups.listed(connection, which, limit=MOST)
-    for group in found:
+    for group in groups.listed(connection, which, ALL).items:
         if group.name == which:
             return group
     raise NotFound(f"There is no group '{which}'.")

@@ -20,8 +20,9 @@ from hub.cli.desk import Desk, act, work
 from hub.cli.output import ago, short, table, tell
 from hub.errors import NotFound, RequestError
 from hub.store import Connection
+from hub.store.listing import Part
 
-MOST = 100_000
+ALL = Part(limit=100_000)
 DAY = 86_400.0
 _SECONDS: TypeAdapter[float] = TypeAdapter(Seconds)
 
@@ -44,8 +45,8 @@ def show(call: Call) -> None:
 
     async def look(desk: Desk) -> tuple[list[Account], float]:
         now = desk.now
-        found, _ = await desk.store.read(lambda connection: keyring.listed(connection, Wanted(), now, limit=MOST))
-        return list(found), now
+        found = await desk.store.read(lambda connection: keyring.listed(connection, Wanted(), now, ALL))
+        return list(found.items), now
 
     found, now = work(call, look)
     tell([shown(account) for account in found], *_listed(found, now), json=call.json)
@@ -76,7 +77,7 @@ def find(connection: Connection, which: str, now: float) -> Account:
     """A unit: a key by its id or its name; raises NotFound, RequestError where the name is that of several."""
     if which.isdecimal() and int(which) < 2**31:
         return keyring.account(connection, int(which), now)
-    found, _ = keyring.listed(connection, Wanted(name=which), now, limit=10)
+    found = keyring.listed(connection, Wanted(name=which), now, Part(limit=10)).items
     if len(found) > 1:
         ids = ", ".join(str(account.key.id) for account in found)
         raise RequestError(f"Several keys are called '{which}': say its id, one of {ids}.")

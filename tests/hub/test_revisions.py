@@ -22,6 +22,7 @@ from hub.facts import Place
 from hub.message import Address
 from hub.records import deadletters, health
 from hub.store import Store, open_store
+from hub.store.listing import Part
 from hub.store.migrate import HEAD, migrate, revision
 from hub.store.tables import choices, gone, metadata, schedules
 from tests.e2e.here import Here, running_hub
@@ -220,8 +221,8 @@ async def units_read_the_rest(store: Store, at: str) -> None:
     if since("0009", at):
         account = await store.read(lambda c: keyring.account(c, 3, 0.0))
         assert (account.key.name, account.balance, account.held) == ("bob", 700, 300)
-        payments, _ = await store.read(lambda c: keyring.paid(c, 3, limit=10))
+        payments = (await store.read(lambda c: keyring.paid(c, 3, Part(limit=10)))).items
         assert [payment.amount for payment in payments][-1] == 700
     if since("0011", at):
-        [change], _ = await store.read(lambda c: audit.listed(c, limit=10))
+        [change] = (await store.read(lambda c: audit.listed(c, Part(limit=10)))).items
         assert (change.by, change.after) == ("bootstrap", {"balance": 700})

@@ -14,6 +14,7 @@ from hub.accounts.groups import Group
 from hub.accounts.keys import Key, new_secret
 from hub.errors import Conflict, NotFound, RequestError
 from hub.store import Connection, Store
+from hub.store.listing import Part
 from hub.store.tables import definitions as table
 
 NOW = 1_795_000_000.0
@@ -48,9 +49,9 @@ async def bind(store: Store, holder: Holder, definition: int, wanted: bool | Non
 
 
 async def listed(store: Store, sought: Sought) -> Sequence[Grant]:
-    found, total = await store.read(lambda c: grants.listed(c, sought, limit=10))
-    assert total == len(found)
-    return found
+    found = await store.read(lambda c: grants.listed(c, sought, Part(limit=10)))
+    assert found.total == len(found.items)
+    return found.items
 
 
 async def may(store: Store, secret: str, name: str = "gpt") -> bool:
@@ -170,13 +171,13 @@ async def test_b10_groups_are_made_changed_and_found(store: Store) -> None:
     assert (await save(store, family.id, key=None)).key is None
     assert (await save(store, family.id, name="Clan")).name == "Clan"
     await made(store, group=family.id)
-    found, total = await store.read(lambda c: groups.listed(c, None, limit=10))
-    assert ([(one.name, one.size) for one in found], total) == ([("default", 0), ("Clan", 1)], 2)
+    found = await store.read(lambda c: groups.listed(c, None, Part(limit=10)))
+    assert ([(one.name, one.size) for one in found.items], found.total) == ([("default", 0), ("Clan", 1)], 2)
     for text, names in (("LA", ["Clan"]), ("%", []), ("_", [])):
-        found, _ = await store.read(lambda c, text=text: groups.listed(c, text, limit=10))
-        assert [one.name for one in found] == names
-    found, _ = await store.read(lambda c: groups.listed(c, None, limit=10, after=1))
-    assert [one.name for one in found] == ["Clan"]
+        found = await store.read(lambda c, text=text: groups.listed(c, text, Part(limit=10)))
+        assert [one.name for one in found.items] == names
+    found = await store.read(lambda c: groups.listed(c, None, Part(limit=10, after=(1,))))
+    assert [one.name for one in found.items] == ["Clan"]
 
 
 async def test_b10_a_name_is_one_groups_and_a_group_that_is_not_there_is_not_changed(store: Store) -> None:

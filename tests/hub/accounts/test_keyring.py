@@ -15,6 +15,7 @@ from hub.accounts.keys import Key, new_secret
 from hub.accounts.limits import Limits
 from hub.errors import Conflict, Forbidden, NotFound, RequestError
 from hub.store import Store, open_store
+from hub.store.listing import Part
 from hub.store.migrate import migrate
 from hub.store.tables import keys as table
 from tests.hub.engine import FailingStore
@@ -69,10 +70,9 @@ async def test_b6_lists_find_by_text_name_group_and_role(store: Store) -> None:
     own = await made(store, name="bob", owner_id=ann.id)
 
     async def ids(limit: int = 20, offset: int = 0, after: int | None = None, **wanted: Any) -> tuple[list[int], int]:
-        found, total = await store.read(
-            lambda c: keyring.listed(c, Wanted(**wanted), NOW, limit=limit, offset=offset, after=after)
-        )
-        return [each.key.id for each in found], total
+        part = Part(limit=limit, offset=offset, after=() if after is None else (after,))
+        found = await store.read(lambda c: keyring.listed(c, Wanted(**wanted), NOW, part))
+        return [each.key.id for each in found.items], found.total
 
     assert await ids() == ([ann.id, bob.id, own.id], 3)
     assert await ids(text="ANN_") == ([ann.id], 1)
@@ -114,13 +114,15 @@ async def test_b7_recharges_are_written_down_and_survive_the_key(store: Store) -
         await store.write(lambda c, amount=amount: keyring.recharge(c, key.id, amount, "bootstrap", NOW))
     assert (await store.read(lambda c: keyring.account(c, key.id, NOW))).balance == 12
     await store.write(lambda c: keyring.delete(c, key.id, NOW))
-    paid, total = await store.read(lambda c: keyring.paid(c, key.id, limit=10))
+    found = await store.read(lambda c: keyring.paid(c, key.id, Part(limit=10)))
+    paid = found.items
     assert [(each.amount, each.balance, each.key_name, each.by) for each in paid] == [
         (7, 12, "ann", "bootstrap"),
         (5, 5, "ann", "bootstrap"),
     ]
-    assert total == 2
-    assert (await store.read(lambda c: keyring.paid(c, None, limit=1, after=paid[0].id)))[0] == paid[1:]
+    assert found.total == 2
+    rest = await store.read(lambda c: keyring.paid(c, None, Part(limit=1, after=(paid[0].id,))))
+    assert rest.items == paid[1:]
 
 
 async def test_b7_a_recharge_that_is_sent_again_adds_nothing(store: Store) -> None:
@@ -128,7 +130,7 @@ async def test_b7_a_recharge_that_is_sent_again_adds_nothing(store: Store) -> No
     for request in ("one", "one", "two", None, None):
         await store.write(lambda c, request=request: keyring.recharge(c, key.id, 5, "me", NOW, request))
     assert (await store.read(lambda c: keyring.account(c, key.id, NOW))).balance == 20
-    assert (await store.read(lambda c: keyring.paid(c, key.id, limit=10)))[1] == 4
+    assert (await store.read(lambda c: keyring.paid(c, key.id, Part(limit=10)))).total == 4
 
 
 async def test_who_pays(store: Store) -> None:
@@ -163,7 +165,8 @@ async def test_recharges_at_once_are_all_there_and_each_once(store: Store) -> No
 
     await asyncio.gather(*(recharge(str(number % 6)) for number in range(18)))
     assert (await store.read(lambda c: keyring.account(c, key.id, NOW))).balance == 30
-    paid, total = await store.read(lambda c: keyring.paid(c, key.id, limit=10))
+    found = await store.read(lambda c: keyring.paid(c, key.id, Part(limit=10)))
+    paid, total = found.items, found.total
     assert ([each.balance for each in paid], total) == ([30, 25, 20, 15, 10, 5], 6)
 
 

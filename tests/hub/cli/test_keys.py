@@ -7,6 +7,7 @@ from typing import Any
 from hub.accounts import audit, keys
 from hub.accounts.keys import Key
 from hub.bus import Bus
+from hub.store.listing import Part
 from tests.hub.cli.command import Bothub
 
 
@@ -99,7 +100,7 @@ def test_it_is_written_down_who_did_it(bothub: Bothub) -> None:
     bothub("keys", "revoke", "ann")
 
     async def look(bus: Bus) -> list[tuple[str, str]]:
-        found, _ = await bus.store.read(lambda c: audit.listed(c, limit=10))
+        found = (await bus.store.read(lambda c: audit.listed(c, Part(limit=10)))).items
         return [(one.what, one.by) for one in found]
 
     done = [(what, "command line") for what in ("key.delete", "key.rotate", "key.create")]

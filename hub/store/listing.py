@@ -1,0 +1,63 @@
+"""Lists, a part at a time: some of them in the order of a key, and how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
+
+T = TypeVar("T")
+COUNTED = 10_000
+"""How many a list counts: where there are more, its total says so many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """So many items of a list, past the first `offset`, or from behind the one with the key `after`.
+
+    What comes by `after` costs the same on every page; an `offset` costs what it leaves out.
+    """
+
+    limit: int
+    offset: int = 0
+    after: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[T]):
+    """Part of a list: `total` is how many there are in all, COUNTED at the most, `next` where the next part begins."""
+
+    items: Sequence[T]
+    total: int
+    next: tuple[Any, ...] | None = None
+
+
+def listed(
+    connection: Connection,
+    rows: Select[*tuple[Any, ...]],
+    key: Sequence[ColumnElement[Any]],
+    part: Part,
+    read: Callable[[Any], T],
+    *,
+    newest: bool = False,
+) -> Page[T]:
+    """A unit: part of what a statement selects, `key` among it, in the order of the key or with `newest` against it."""
+    counted = rows.with_only_columns(*key).limit(COUNTED).subquery()
+    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
+    page = rows.order_by(*(column.desc() if newest else column for column in key))
+    if part.after:
+        here = tuple_(*key)
+        page = page.where(here < part.after if newest else here > part.after)
+    found: Sequence[Any] = connection.execute(page.limit(part.limit + 1).offset(part.offset)).all()
+    kept = found[: part.limit]
+    following = tuple(kept[-1]._mapping[column] for column in key) if len(found) > part.limit else None
+    return Page(items=[read(row) for row in kept], total=total, next=following)
+
+
+def sliced(all_: Sequence[T], key: Callable[[T], int], part: Part) -> Page[T]:
+    """Part of what is at hand in the order of its key."""
+    rest = [one for one in all_ if not part.after or key(one) > part.after[0]][part.offset :]
+    kept = rest[: part.limit]
+    return Page(items=kept, total=len(all_), next=(key(kept[-1]),) if len(rest) > part.limit else None)
