@@ -31,7 +31,7 @@ from hub.message import agent_inbox
 from hub.model import Model, Transcriber
 from hub.tokens import longest
 from hub.turns.handler import TurnHandler
-from hub.turns.running import Persona
+from hub.turns.persona import Persona
 from hub.turns.voices import Voices
 from hub.worker import Timing, Worker
 

@@ -24,7 +24,9 @@ from hub.metrics import TURNS
 from hub.signals import LARGEST
 from hub.store import Connection
 from hub.turns.compaction import compaction
-from hub.turns.running import Persona, RunningTurn, topic_of
+from hub.turns.persona import Persona
+from hub.turns.running import RunningTurn
+from hub.turns.speech import topic_of
 from hub.worker import Defer, Done, Outcome, Retry, Why, Work, named, take_up
 
 log = structlog.get_logger()
@@ -60,7 +62,7 @@ class TurnHandler:
     async def _handled(self, turn: RunningTurn, work: Work) -> Outcome:
         if work.stopped.is_set():
             return self._cancelled(turn)
-        if (until := await turn.collect()) is not None:
+        if (until := await turn.arrivals.collect()) is not None:
             return Defer(until=until)
         try:
             reply = await self._answer(turn, work)
@@ -88,13 +90,13 @@ class TurnHandler:
             return await self._attempt(turn, work)
         watch: list[asyncio.Task[NoReturn]] = []
         if self.persona.busy == "interrupt":
-            await turn.catch_up()
-            watch.append(asyncio.create_task(turn.watch()))
+            await turn.arrivals.catch_up()
+            watch.append(asyncio.create_task(turn.arrivals.watch()))
         typing = asyncio.create_task(self._keep_typing(turn))
         try:
             while True:
                 reply = await self._attempt(turn, work, *watch)
-                if not turn.is_behind:
+                if not turn.arrivals.is_behind:
                     return reply
                 if work.stopped.is_set():
                     return None
@@ -107,11 +109,11 @@ class TurnHandler:
         turn.restart()
         answer = asyncio.create_task(self._run(turn), name=f"turn {turn.id}")
         try:
-            await _first({answer, *watch}, work.stopped, turn.overtaken)
+            await _first({answer, *watch}, work.stopped, turn.arrivals.overtaken)
             for task in watch:
                 if task.done():
                     task.result()
-            return answer.result() if answer.done() and not turn.is_behind else None
+            return answer.result() if answer.done() and not turn.arrivals.is_behind else None
         finally:
             await _cancel(answer)
 

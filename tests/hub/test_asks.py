@@ -20,7 +20,7 @@ from hub.message import Live, Text
 from hub.signals.local import BACKLOG, LocalSignals
 from hub.store.tables import turns
 from hub.turns.handler import TurnHandler
-from hub.turns.running import Persona
+from hub.turns.persona import Persona
 from hub.worker import Worker
 from tests.hub.engine import ASKER, BOT, FAST, Engine, Script, channels, running, soon, turn_of
 

@@ -21,7 +21,7 @@ from hub.ingress import Ingress
 from hub.message import Address, Author, Delivery, Message
 from hub.store.tables import messages, sessions
 from hub.turns.handler import TurnHandler
-from hub.turns.running import Persona
+from hub.turns.persona import Persona
 from hub.worker import Worker
 from tests.hub.engine import BOT, CHAT, FAST, Engine, Script, channels, message, running, soon
 

@@ -15,7 +15,8 @@ from hub.schedules import LANE, Scheduler
 from hub.store import Connection
 from hub.store.tables import messages, schedules
 from hub.supervise import RUN
-from hub.turns.running import Persona, RunningTurn
+from hub.turns.persona import Persona
+from hub.turns.running import RunningTurn
 from hub.when import Every, Once, When
 from hub.worker import Work
 from tests.hub.engine import ASKER, BOT, CHAT, Engine, channels, message

@@ -22,7 +22,7 @@ from hub.errors import Forbidden, ModelUnavailable, RequestError
 from hub.memory import Heard, Said
 from hub.message import Address, Payer, Text, news_of
 from hub.turns.handler import TurnHandler
-from hub.turns.running import Persona
+from hub.turns.persona import Persona
 from hub.worker import Worker
 from tests.hub.engine import BOT, CHAT, FAST, Engine, Script, channels, journal_of, message, running, soon, turn_of
 

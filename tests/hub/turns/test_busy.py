@@ -23,7 +23,7 @@ from hub.message import Address, Author, Delivery, news_of
 from hub.model import Usage
 from hub.store.tables import entries, messages
 from hub.turns.handler import TurnHandler
-from hub.turns.running import Persona
+from hub.turns.persona import Persona
 from hub.worker import Timing, Worker
 from tests.hub.engine import (
     ANN,

@@ -19,7 +19,7 @@ from hub.memory import Entry
 from hub.message import news_of
 from hub.model import Recording, Transcript, Usage
 from hub.turns.handler import TurnHandler
-from hub.turns.running import Persona
+from hub.turns.persona import Persona
 from hub.turns.voices import Voices
 from hub.worker import Worker
 from tests.hub.engine import BOT, CHAT, FAST, Engine, Script, channels, journal_of, message, running, soon, turn_of

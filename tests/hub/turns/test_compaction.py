@@ -21,7 +21,7 @@ from hub.store.tables import entries, messages
 from hub.turns import history
 from hub.turns.compaction import INBOX, Compactor
 from hub.turns.handler import TurnHandler
-from hub.turns.running import Persona
+from hub.turns.persona import Persona
 from hub.worker import Timing, Worker
 from tests.hub.engine import ASKER, BOT, CHAT, FAST, Engine, channels, message, running, soon, turn_of
 from tests.hub.turns.test_turns import say

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hub.bus import Stop
 from hub.message import Author
-from hub.turns.running import MOST_PAUSES
+from hub.turns.arrivals import MOST_PAUSES
 from tests.hub.engine import (
     ANN,
     ASKER,

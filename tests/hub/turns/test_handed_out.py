@@ -18,8 +18,8 @@ from hub.memory import UNKNOWN, Heard, Said, Stepped
 from hub.message import Text
 from hub.model import ToolCall
 from hub.turns.handler import TurnHandler
+from hub.turns.persona import Persona
 from hub.turns.progress import HandedOut, Progress, Words
-from hub.turns.running import Persona
 from hub.worker import Timing, Work, Worker
 from tests.hub.engine import BOT, FAST, Engine, Script, channels, journal_of, running, soon
 from tests.hub.test_asks import agent, ask, asking

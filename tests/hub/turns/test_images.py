@@ -14,7 +14,7 @@ from hub.files import FileStore
 from hub.memory import Heard, Said
 from hub.message import File, Message, Text
 from hub.turns.handler import TurnHandler
-from hub.turns.running import Persona
+from hub.turns.persona import Persona
 from hub.worker import Worker
 from tests.hub.engine import BOT, FAST, Engine, channels, journal_of, message, running
 from tests.hub.turns.test_turns import say

@@ -16,7 +16,7 @@ from hub.ingress import Ingress
 from hub.message import Address, Author, File, Message, Text
 from hub.store.tables import entries, messages, sessions
 from hub.turns.handler import TurnHandler
-from hub.turns.running import Persona
+from hub.turns.persona import Persona
 from hub.worker import Worker
 from tests.hub.engine import ANN, BOT, CHAT, FAST, Engine, Script, channels, message, running, soon, turn_of
 

@@ -21,7 +21,7 @@ from hub.signals import Listener
 from hub.store.tables import entries, sessions, turns
 from hub.store.tables import messages as rows
 from hub.turns.handler import TurnHandler
-from hub.turns.running import Persona
+from hub.turns.persona import Persona
 from hub.worker import Timing, Work, Worker
 from tests.hub.engine import (
     ASKER,
