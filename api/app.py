@@ -54,6 +54,7 @@ ROUTES = (
     "api.admin.conversations",
     "api.admin.payments",
     "api.admin.audit",
+    "api.admin.statistics",
     "api.admin.trace",
     "api.admin.models",
     "api.admin.agents",

@@ -1,4 +1,4 @@
-"""What is done once a minute: old messages and files forgotten, overdue posts ended, the residue counted."""
+"""What is done once a minute: statistics, old messages and files forgotten, overdue posts ended, a residue told."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hub.delivery import deliveries
 from hub.errors import StoreUnavailable
 from hub.message import Message, channel_inbox
 from hub.metrics import RESIDUE
+from hub.records.rollup import roll_up
 from hub.records.rooms import StoredRooms
 from hub.uploads import Uploads
 
@@ -56,6 +57,7 @@ class Upkeep:
     async def once(self) -> None:
         """Do it now."""
         now = self._bus.clock()
+        await roll_up(self._bus.store, now)  # before anything goes that is still to be counted
         while await self._bus.sweep(now - KEEP) > 0:
             pass
         while await self._bus.store.write(lambda connection: idempotency.sweep(connection, now)) > 0:

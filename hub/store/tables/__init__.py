@@ -10,6 +10,7 @@ from hub.store.tables.chats import choices, gone, health, pairings, posts
 from hub.store.tables.memory import conversations, entries, facts, places, sessions
 from hub.store.tables.metadata import Big, Time, metadata
 from hub.store.tables.registry import conversation_grants, definitions, grants, settings
+from hub.store.tables.statistics import statistics
 
 __all__ = [
     "Big",
@@ -41,6 +42,7 @@ __all__ = [
     "schedules",
     "sessions",
     "settings",
+    "statistics",
     "turns",
     "uploads",
 ]

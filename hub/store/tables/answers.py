@@ -41,9 +41,13 @@ turns = Table(
     Column("request_id", Text),  # of the HTTP request that asked for it
     Column("trace_id", Text),  # of OpenTelemetry
     Column("stages", LargeBinary),  # the steps of a turn that has no entries
+    Column("counted_at", Time),  # when it went into the statistics; NULL: it has still to
 )
 Index(None, turns.c.request_id, **only(turns.c.request_id.is_not(None)))
 Index(None, turns.c.key_id, turns.c.fingerprint, **only(turns.c.fingerprint.is_not(None)))
+Index(
+    "ix_turns_uncounted", turns.c.finished_at, **only(turns.c.finished_at.is_not(None) & turns.c.counted_at.is_(None))
+)
 
 responses = Table(
     "responses",

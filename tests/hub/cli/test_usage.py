@@ -8,10 +8,10 @@ import pytest
 
 from hub.accounts import keys, turns
 from hub.accounts.turns import TurnRecord
-from hub.accounts.usage import DAY, day_of
 from hub.bus import Bus
-from hub.cli.usage import number
+from hub.cli.usage import day_of, number
 from hub.model import Usage
+from hub.records.rollup import DAY
 from tests.hub.cli.command import Bothub
 
 NOW = 1_795_000_000.0
@@ -35,7 +35,8 @@ async def work(bus: Bus) -> None:
             model="demo",
             key_id=key_id,
             usage=Usage(prompt=tokens, completion=1),
-            created_at=at,
+            created_at=at - 1,
+            finished_at=at,
         )
         await bus.store.write(lambda c, record=record: turns.save(c, record))
 
