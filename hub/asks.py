@@ -168,48 +168,19 @@ class Asks:
 
     async def _store(self, ask: Ask) -> bool:
         now = self._bus.clock()
-        address, visit = ask.address, ask.visit
-        name = visit.by.name if visit else str(ask.key_id)
-        message = Message(
-            id=ask.id,
-            address=address,
-            author=Author(id=str(ask.key_id), name=name, kind="api"),
-            parts=ask.parts,
-            at=now,
-            direct=visit is None,
-            params=ask.params,
-            posts_to=ask.posts_to,
-            instructions=ask.instructions,
-            tools=ask.tools,
-            results=ask.results,
-            payer=ask.payer,
-        )
-        record = TurnRecord(
-            id=ask.id,
-            address=str(address),
-            status="queued",
-            agent=ask.agent,
-            session_id=None if visit else ask.session_id,
-            key_id=ask.key_id,
-            fingerprint=ask.fingerprint,
-            created_at=now,
-            accepted_at=now,
-            request_id=tracing.request_id(),
-            trace_id=tracing.trace_id(tracing.traceparent()),
-        )
         publish = Publish(
             inbox=agent_inbox(ask.agent),
-            lane=str(address),
+            lane=str(ask.address),
             id=ask.id,
-            body=msgspec.json.encode(tracing.marked(message)),
+            body=msgspec.json.encode(tracing.marked(_message(ask, now))),
             bounded=True,
             once=True,
         )
 
         def write(connection: Connection) -> None:
-            turns.save(connection, record)
-            if visit is not None:
-                conversations.visited(connection, ask.agent, visit, ask.id, now)
+            turns.save(connection, _queued(ask, now))
+            if ask.visit is not None:
+                conversations.visited(connection, ask.agent, ask.visit, ask.id, now)
             if ask.also is not None:
                 ask.also(connection)
 
@@ -311,3 +282,39 @@ def _done(record: TurnRecord) -> Live:
 
 
 _SIGN = msgspec.json.Decoder(Sign)
+
+
+def _message(ask: Ask, now: float) -> Message:
+    """What the agent hears."""
+    key = str(ask.key_id)
+    return Message(
+        id=ask.id,
+        address=ask.address,
+        author=Author(id=key, name=ask.visit.by.name if ask.visit else key, kind="api"),
+        parts=ask.parts,
+        at=now,
+        direct=ask.visit is None,
+        params=ask.params,
+        posts_to=ask.posts_to,
+        instructions=ask.instructions,
+        tools=ask.tools,
+        results=ask.results,
+        payer=ask.payer,
+    )
+
+
+def _queued(ask: Ask, now: float) -> TurnRecord:
+    """The turn's row before anybody has begun it."""
+    return TurnRecord(
+        id=ask.id,
+        address=str(ask.address),
+        status="queued",
+        agent=ask.agent,
+        session_id=None if ask.visit else ask.session_id,
+        key_id=ask.key_id,
+        fingerprint=ask.fingerprint,
+        created_at=now,
+        accepted_at=now,
+        request_id=tracing.request_id(),
+        trace_id=tracing.trace_id(tracing.traceparent()),
+    )

@@ -12,8 +12,6 @@ to each other's lanes cannot deadlock.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import inf
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection
@@ -35,6 +33,7 @@ from hub.operations import (
 )
 from hub.signals import Signals
 from hub.store import Store
+from hub.store.inboxes import Inboxes
 from hub.store.lanes import Statements, statements
 
 __all__ = [
@@ -57,25 +56,6 @@ Fits = Callable[[Waiting, Waiting], bool]
 """Whether a message belongs to the one before it; pure."""
 ASIDE = ""
 """The lane of messages that were settled when they were stored."""
-FLOOR_SECONDS = 1.0
-"""How long the floor of an inbox's claims is believed."""
-FLOOR_MARGIN = 5.0
-"""A floor stays this far behind, for transactions that were slow to commit and clocks that differ."""
-SWEEP_SECONDS = 30.0
-"""How often a claim looks below its floor all the same."""
-SIZE_SECONDS = 1.0
-"""How long an inbox's counted size is believed."""
-
-
-@dataclass
-class _Inbox:
-    """What a process remembers of an inbox between calls."""
-
-    floor: float = 0.0
-    floored_at: float = -inf
-    swept_at: float = -inf
-    size: int = 0
-    sized_at: float = -inf
 
 
 class Bus:
@@ -95,7 +75,7 @@ class Bus:
         self.clock = clock
         self._lane_limit = lane_limit
         self._inbox_limit = inbox_limit
-        self._inboxes: dict[str, _Inbox] = {}
+        self._inboxes = Inboxes(clock)
 
     async def commit(self, *operations: Operation, also: Callable[[Connection], object] | None = None) -> list[bool]:
         """Do all of it or nothing; says of each operation what came of it (publish: is it new, settle: does more wait).
@@ -195,16 +175,13 @@ class Bus:
         return False
 
     def _check_inbox(self, connection: Connection, message: Publish) -> None:
-        q, inbox, now = _q(connection), self._inbox(message.inbox), self.clock()
-        if not 0 <= now - inbox.sized_at < SIZE_SECONDS:
-            row = {"inbox_": message.inbox, "limit_": self._inbox_limit}
-            inbox.size = connection.execute(q.size, row).scalar() or 0
-            inbox.sized_at = now
-        if inbox.size < self._inbox_limit:
+        size = self._inboxes.size(connection, message.inbox, self._inbox_limit)
+        if size < self._inbox_limit:
             return
-        if connection.execute(q.find, {"inbox_": message.inbox, "mid_": message.id}).first() is None:
+        row = {"inbox_": message.inbox, "mid_": message.id}
+        if connection.execute(_q(connection).find, row).first() is None:
             raise InboxFull(
-                f"The inbox '{message.inbox}' has {inbox.size} messages waiting: try again later.", retry_after=5.0
+                f"The inbox '{message.inbox}' has {size} messages waiting: try again later.", retry_after=5.0
             )
 
     def _settle(self, connection: Connection, settle: Settle) -> bool:
@@ -250,7 +227,7 @@ class Bus:
 
     def _claim(self, connection: Connection, inbox: str, limit: int, seconds: float) -> list[Lease]:
         q, now = _q(connection), self.clock()
-        ready = {"inbox_": inbox, "now": now, "limit_": limit, "floor": self._floor(connection, inbox)}
+        ready = {"inbox_": inbox, "now": now, "limit_": limit, "floor": self._inboxes.floor(connection, inbox)}
         rows = connection.execute(q.claim, {**ready, "until": now + seconds}).all()
         if not rows:
             return []
@@ -259,18 +236,6 @@ class Bus:
         by_lane = {head.lane_id: head for head in heads}
         leases = (self._lease(connection, inbox, row, by_lane.get(row.id)) for row in rows)
         return [lease for lease in leases if lease is not None]
-
-    def _floor(self, connection: Connection, name: str) -> float:
-        """No lane is ready below it; a claim that starts here does not wade through what claims left behind."""
-        inbox, now = self._inbox(name), self.clock()
-        if 0 <= now - inbox.floored_at < FLOOR_SECONDS:
-            return inbox.floor
-        if not 0 <= now - inbox.swept_at < SWEEP_SECONDS:
-            inbox.floor, inbox.swept_at = 0.0, now
-        lowest = connection.execute(_q(connection).lowest, {"inbox_": name, "floor": inbox.floor}).scalar()
-        inbox.floor = min(now, now if lowest is None else lowest) - FLOOR_MARGIN
-        inbox.floored_at = now
-        return inbox.floor
 
     def _lease(self, connection: Connection, inbox: str, row: Any, head: Any) -> Lease | None:
         """The lease of a lane that was just claimed; steps over withdrawn messages at its head."""
@@ -412,9 +377,6 @@ class Bus:
         return await self.store.read(
             lambda connection: connection.execute(_q(connection).residue, {"since": since}).scalar() or 0
         )
-
-    def _inbox(self, name: str) -> _Inbox:
-        return self._inboxes.setdefault(name, _Inbox())
 
 
 def _q(connection: Connection) -> Statements:

@@ -3,13 +3,12 @@
 import pytest
 
 from hub.bus import (
-    FLOOR_SECONDS,
-    SWEEP_SECONDS,
     Bus,
     Release,
     Stop,
 )
 from hub.signals.local import LocalSignals
+from hub.store.inboxes import FLOOR_SECONDS, SWEEP_SECONDS
 from tests.clock import Clock
 from tests.contracts.bus_steps import (
     DAY,
