@@ -16,8 +16,8 @@ from hub.errors import ModelUnavailable
 from hub.message import Address, Author
 from hub.model import Completion, Usage
 from tests.agents.fake_turn import API_CONVERSATION, FakeTurn
-from tests.agents.test_runner import Named as NamedTool
-from tests.agents.test_runner import ScriptedModel, calls, echo, runner, says
+from tests.agents.scripted import Named as NamedTool
+from tests.agents.scripted import ScriptedModel, calls, echo, runner, says
 
 NOON = 1_800_000_000.0
 

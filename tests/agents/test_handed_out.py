@@ -13,7 +13,7 @@ from agents.stateless import Stateless
 from hub.agent import Reply, Step
 from hub.model import Completion, Model, ToolCall, Usage
 from tests.agents.fake_turn import API_CONVERSATION, FakeTurn
-from tests.agents.test_runner import Named, ScriptedModel, calls, echo, runner, says
+from tests.agents.scripted import Named, ScriptedModel, calls, echo, runner, says
 
 THEIRS: dict[str, Any] = {"type": "function", "function": {"name": "theirs", "parameters": {"type": "object"}}}
 

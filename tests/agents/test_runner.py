@@ -1,97 +1,20 @@
 """The runner: model, tools, model, until there is an answer."""
 
 import asyncio
-import itertools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
 from agents.models.demo import Demo
-from agents.runner import Limits, Runner, prepare
-from agents.tools import Tool
+from agents.runner import prepare
 from agents.tools.message import MessageTool
 from agents.tools.silent import SilentTool
 from hub.agent import Agent, Reply
-from hub.errors import Forbidden, HubError, InboxFull, LeaseLost, ModelUnavailable
-from hub.model import Chunk, Completion, Model, ToolCall, Usage
+from hub.errors import ModelUnavailable
+from hub.model import Chunk, Completion, Usage
 from tests.agents.fake_turn import FakeTurn
-
-Script = Chunk | Exception | None
-"""A chunk, a failure, or None: wait for ever."""
-
-
-class ScriptedModel:
-    """Plays one list of chunks a call and keeps what it was asked; says "done" after the last."""
-
-    def __init__(self, *answers: Sequence[Script]) -> None:
-        self.requests: list[Completion] = []
-        self.closed = asyncio.Event()
-        self.waits = asyncio.Event()
-        self._answers = iter(answers)
-
-    async def complete(self, request: Completion) -> AsyncGenerator[Chunk]:
-        # The view grows in place: what was asked is what it was then.
-        self.requests.append(msgspec.structs.replace(request, messages=[*request.messages]))
-        try:
-            for item in next(self._answers, says("done")):
-                if isinstance(item, Exception):
-                    raise item
-                if item is None:
-                    self.waits.set()
-                    await asyncio.Event().wait()
-                else:
-                    yield item
-        finally:
-            self.closed.set()
-
-    async def close(self) -> None:
-        """Hold nothing."""
-
-
-class Named:
-    """A tool made of a function of its arguments."""
-
-    description = "For tests."
-    parameters: dict[str, Any] = {"type": "object"}
-
-    def __init__(self, name: str, use: Callable[[dict[str, Any]], Awaitable[str]]) -> None:
-        self.name = name
-        self._use = use
-
-    async def call(self, turn: object, key: str, arguments: dict[str, Any]) -> str:
-        return await self._use(arguments)
-
-
-def says(*pieces: str, prompt: int = 1, completion: int = 1) -> list[Script]:
-    texts = [Chunk(text=piece) for piece in pieces]
-    return [*texts, Chunk(finish="stop", usage=Usage(prompt=prompt, completion=completion))]
-
-
-def calls(*named: tuple[str, str], text: str = "") -> list[Script]:
-    asked = tuple(ToolCall(id=f"c{at}", name=name, arguments=given) for at, (name, given) in enumerate(named))
-    spoken: list[Script] = [Chunk(text=text)] if text else []
-    return [*spoken, Chunk(calls=asked, finish="tool_calls", usage=Usage(prompt=2, completion=3))]
-
-
-def runner(model: Model, *tools: Tool, **more: Any) -> Runner:
-    return Runner(name="assistant", model=model, model_name="scripted", tools=tools, **more)
-
-
-async def echo(arguments: dict[str, Any]) -> str:
-    return msgspec.json.encode(arguments).decode()
-
-
-async def run_tool(tool: Tool, arguments: str = "{}", *, name: str | None = None, **more: Any) -> str:
-    """What the model reads after it called the tool."""
-    turn = FakeTurn()
-    model = ScriptedModel(calls((name or tool.name, arguments)))
-    reply = await runner(model, tool, **more).answer(turn)
-    assert reply.text == "done"
-    [step] = turn.steps
-    [result] = step.results
-    return result
+from tests.agents.scripted import Named, Script, ScriptedModel, calls, echo, runner, says
 
 
 def test_it_is_an_agent() -> None:
@@ -279,154 +202,6 @@ class TestStaySilent:
         assert (await runner(ScriptedModel(), SilentTool()).answer(turn)).text == "done"
 
 
-class TestToolFailures:
-    async def test_an_unknown_tool(self) -> None:
-        result = await run_tool(Named("echo", echo), name="ecko")
-        assert result == '{"error":"There is no tool \'ecko\'; there are: echo."}'
-
-    @pytest.mark.parametrize("arguments", ["{bad", "[1]", '"x"', '{"a": 1'])
-    async def test_arguments_that_are_no_object(self, arguments: str) -> None:
-        turn = FakeTurn()
-        await runner(ScriptedModel(calls(("echo", arguments))), Named("echo", echo)).answer(turn)
-        assert turn.steps[0].results[0].startswith('{"error":"The arguments of \'echo\' are wrong: ')
-        # Servers refuse a history with broken arguments in it.
-        assert turn.steps[0].calls[0].arguments == "{}"
-
-    async def test_no_arguments_are_an_empty_object(self) -> None:
-        assert await run_tool(Named("echo", echo), "") == "{}"
-
-    async def test_arguments_of_the_wrong_type(self) -> None:
-        result = await run_tool(MessageTool(), '{"content": 3}')
-        assert (
-            result == '{"error":"The arguments of \'message\' are wrong: Expected `str`, got `int` - at `$.content`."}'
-        )
-
-    @pytest.mark.parametrize("error", [Forbidden, InboxFull])
-    async def test_an_error_of_the_hub_says_why(self, error: type[HubError]) -> None:
-        async def refuse(_: dict[str, Any]) -> str:
-            raise error("You may not post there.")
-
-        assert await run_tool(Named("refuse", refuse)) == '{"error":"You may not post there."}'
-
-    async def test_any_other_error_keeps_its_text_to_itself(self) -> None:
-        async def explode(_: dict[str, Any]) -> str:
-            raise KeyError("secret")
-
-        assert await run_tool(Named("explode", explode)) == '{"error":"The tool \'explode\' failed (KeyError)."}'
-
-    async def test_a_tool_that_takes_too_long_is_stopped(self) -> None:
-        stopped = asyncio.Event()
-
-        async def hang(_: dict[str, Any]) -> str:
-            try:
-                return await asyncio.Event().wait() and ""
-            finally:
-                stopped.set()
-
-        result = await run_tool(Named("hang", hang), limits=Limits(tool_seconds=0.0))
-        assert "took too long" in result
-        assert stopped.is_set()
-
-    async def test_the_failure_of_one_call_leaves_the_others_alone(self) -> None:
-        turn = FakeTurn()
-        await runner(ScriptedModel(calls(("nope", "{}"), ("echo", "{}"))), Named("echo", echo)).answer(turn)
-        assert turn.steps[0].results[1] == "{}"
-
-    async def test_a_lost_lease_is_not_the_models_to_read(self) -> None:
-        async def lose(_: dict[str, Any]) -> str:
-            raise LeaseLost("lane")
-
-        turn = FakeTurn()
-        with pytest.raises(LeaseLost):
-            await runner(ScriptedModel(calls(("lose", "{}"))), Named("lose", lose)).answer(turn)
-        assert turn.steps == []
-
-
-class TestLimits:
-    def endless(self) -> ScriptedModel:
-        return ScriptedModel(*(calls(("echo", "{}")) for _ in range(100)))
-
-    async def test_the_last_step_has_no_tools(self) -> None:
-        model = ScriptedModel(*(calls(("echo", "{}")) for _ in range(9)))
-        reply = await runner(model, Named("echo", echo)).answer(FakeTurn())
-        assert [bool(request.tools) for request in model.requests] == [True] * 9 + [False]
-        assert reply.text == "done"
-
-    async def test_a_model_that_calls_to_the_end_gets_a_last_word_of_ours(self) -> None:
-        turn = FakeTurn()
-        reply = await runner(self.endless(), Named("echo", echo), limits=Limits(steps=3)).answer(turn)
-        assert reply.text == turn.shown == "I stopped here: this took more than 3 steps."
-        assert len(turn.steps) == 2
-
-    async def test_steps_before_a_crash_count(self) -> None:
-        turn, model = FakeTurn(), self.endless()
-        agent = runner(model, Named("echo", echo), limits=Limits(steps=3))
-        await agent.answer(turn)
-        await agent.answer(turn)
-        assert len(turn.steps) == 2
-        assert not model.requests[-1].tools
-
-    async def test_tokens_end_the_turn_too(self) -> None:
-        turn = FakeTurn()
-        reply = await runner(self.endless(), Named("echo", echo), limits=Limits(tokens=10)).answer(turn)
-        assert reply.text == "I stopped here: this took more than 10 tokens."
-        assert [step.usage.prompt + step.usage.completion for step in turn.steps] == [5, 5]
-
-    async def test_tokens_before_a_crash_count(self) -> None:
-        turn, model = FakeTurn(), self.endless()
-        agent = runner(model, Named("echo", echo), limits=Limits(tokens=10))
-        await agent.answer(turn)
-        await agent.answer(turn)
-        assert len(turn.steps) == 2
-        assert not model.requests[-1].tools
-
-    async def test_time_ends_the_turn_with_what_was_said(self) -> None:
-        model, turn = ScriptedModel([Chunk(text="Well, "), None]), FakeTurn()
-        reply = await runner(model, limits=Limits(seconds=0.0)).answer(turn)
-        assert reply.text == turn.shown == "Well, \n\nI stopped here: this took more than 0 seconds."
-        assert reply.usage.estimated
-        assert model.closed.is_set()
-
-    async def test_time_that_runs_out_in_a_tool_still_keeps_the_step(self) -> None:
-        async def hang(_: dict[str, Any]) -> str:
-            return await asyncio.Event().wait() and ""
-
-        turn = FakeTurn()
-        model = ScriptedModel(calls(("hang", "{}")), [None])
-        reply = await runner(model, Named("hang", hang), limits=Limits(seconds=0.0)).answer(turn)
-        assert "took too long" in turn.steps[0].results[0]
-        assert reply.text == "I stopped here: this took more than 0 seconds."
-
-
-class TestCancellation:
-    async def test_it_closes_the_models_stream(self) -> None:
-        model = ScriptedModel([Chunk(text="Well"), None])
-        running = asyncio.create_task(runner(model).answer(FakeTurn()))
-        await model.waits.wait()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        assert model.closed.is_set()
-
-    async def test_it_stops_the_tools(self) -> None:
-        begun, stopped = asyncio.Barrier(3), itertools.count()
-
-        async def hang(_: dict[str, Any]) -> str:
-            await begun.wait()
-            try:
-                return await asyncio.Event().wait() and ""
-            finally:
-                next(stopped)
-
-        model = ScriptedModel(calls(("hang", "{}"), ("hang", "{}")))
-        running = asyncio.create_task(runner(model, Named("hang", hang)).answer(FakeTurn()))
-        await begun.wait()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        assert next(stopped) == 2
-
-
 class TestPrepare:
     def test_it_puts_the_system_prompt_before_the_callers(self) -> None:
         asked = Completion(messages=[{"role": "system", "content": "Theirs."}, {"role": "user", "content": "hi"}])
@@ -451,44 +226,3 @@ class TestPrepare:
     def test_parameters_of_the_request_win(self, given: dict[str, Any], expected: dict[str, Any]) -> None:
         prepared = prepare(Completion(messages=[], params=given), "", {"temperature": 0.7, "max_tokens": 10})
         assert prepared.params == expected
-
-
-class TestCutOff:
-    """The tokens of a model call count, whatever becomes of its step."""
-
-    async def test_a_cancelled_answer_is_estimated(self) -> None:
-        model, turn = ScriptedModel([Chunk(reasoning="1234"), Chunk(text="5678"), None]), FakeTurn("1234")
-        await cancelled(runner(model).answer(turn), model.waits)
-        assert turn.cut == [(Usage(prompt=1, completion=2, estimated=True), "scripted")]
-
-    async def test_a_call_whose_tools_are_cancelled_is_counted(self) -> None:
-        waits, turn = asyncio.Event(), FakeTurn()
-
-        async def wait(_: dict[str, Any]) -> str:
-            waits.set()
-            return await asyncio.Event().wait() and ""
-
-        model = ScriptedModel(calls(("wait", "{}")))
-        await cancelled(runner(model, Named("wait", wait)).answer(turn), waits)
-        assert turn.cut == [(Usage(prompt=2, completion=3), "scripted")]
-
-    async def test_a_model_that_fails_in_the_middle_is_estimated(self) -> None:
-        turn = FakeTurn("1234")
-        with pytest.raises(ModelUnavailable):
-            await runner(ScriptedModel([Chunk(text="1234"), ModelUnavailable("gone")])).answer(turn)
-        assert turn.cut == [(Usage(prompt=1, completion=1, estimated=True), "scripted")]
-
-    async def test_a_model_that_fails_without_a_word_used_nothing(self) -> None:
-        turn = FakeTurn("1234")
-        with pytest.raises(ModelUnavailable):
-            await runner(ScriptedModel([ModelUnavailable("gone")])).answer(turn)
-        assert turn.cut == []
-
-
-async def cancelled(answer: Coroutine[Any, Any, Reply], begun: asyncio.Event) -> None:
-    """Cancel an answer once something has begun."""
-    task = asyncio.create_task(answer)
-    await begun.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task

@@ -16,7 +16,7 @@ from agents.tools.silent import SilentTool
 from hub.errors import ModelUnavailable
 from hub.model import Chunk, Completion, Model, ToolCall, Usage
 from tests.agents.fake_turn import API_CONVERSATION, FakeTurn
-from tests.agents.test_runner import Named, Script, ScriptedModel, calls, runner, says
+from tests.agents.scripted import Named, Script, ScriptedModel, calls, runner, says
 
 HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
 THEIRS: dict[str, Any] = {"type": "function", "function": {"name": "theirs", "parameters": {"type": "object"}}}

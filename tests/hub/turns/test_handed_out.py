@@ -21,8 +21,8 @@ from hub.turns.handler import TurnHandler
 from hub.turns.persona import Persona
 from hub.turns.progress import HandedOut, Progress, Words
 from hub.worker import Timing, Work, Worker
+from tests.hub.asking import agent, ask, asking
 from tests.hub.engine import BOT, FAST, Engine, Script, channels, journal_of, running, soon
-from tests.hub.test_asks import agent, ask, asking
 from tests.hub.turns.test_progress import read
 
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "weather"}}

@@ -15,8 +15,8 @@ from hub.memory import Heard, Said, Stepped
 from hub.message import Address
 from hub.model import ToolCall
 from hub.turns.progress import Happening, Progress, Returned, Thought, Words
+from tests.hub.asking import Held, agent, ask, asking, count
 from tests.hub.engine import BOT, Engine, soon
-from tests.hub.test_asks import Held, agent, ask, asking, count
 
 LOOK = ToolCall(id="c1", name="look", arguments='{"at": "it"}')
 FAIL = ToolCall(id="c2", name="fail", arguments="{}")
