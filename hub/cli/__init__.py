@@ -95,11 +95,14 @@ def dead() -> None:
     """Messages that were given up: look at them, try again, or let them go."""
 
 
+_of_inbox = click.option("--inbox", metavar="INBOX", help="Only of this one, e.g. channel:support.")
+
+
 def _chosen(command: Callback) -> Callback:
     """Ids of dead messages, or all of them."""
     for decorate in (
         takes_json,
-        click.option("--inbox", metavar="INBOX", help="Only of this one, e.g. channel:support."),
+        _of_inbox,
         click.option("--all", "everything", is_flag=True, help="All of them."),
         click.argument("ids", nargs=-1, metavar="[ID]..."),
     ):
@@ -108,7 +111,7 @@ def _chosen(command: Callback) -> Callback:
 
 
 @dead.command("list")
-@click.option("--inbox", metavar="INBOX", help="Only of this one, e.g. channel:support.")
+@_of_inbox
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many.")
 @takes_json
 @click.pass_obj
@@ -199,8 +202,11 @@ def people() -> None:
     """What is stored about one person."""
 
 
+_person = click.argument("person", metavar="CHANNEL:SENDER")
+
+
 @people.command()
-@click.argument("person", metavar="CHANNEL:SENDER")
+@_person
 @takes_json
 @click.pass_obj
 def export(call: Call, person: str) -> None:
@@ -211,7 +217,7 @@ def export(call: Call, person: str) -> None:
 
 
 @people.command()
-@click.argument("person", metavar="CHANNEL:SENDER")
+@_person
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @takes_json
 @click.pass_obj

@@ -14,11 +14,11 @@ from agents.config import AgentSettings
 from hub.accounts.definitions import Change
 from hub.accounts.keyring import Wanted, listed
 from hub.cli.call import Call
-from hub.cli.desk import Desk, work
+from hub.cli.desk import Desk, failing, work
 from hub.cli.keys import ALL, find
-from hub.cli.output import Failed, short, table, tell
+from hub.cli.output import FOLDED, NUMBER, short, table, tell
 from hub.cli.saved import errors_of, pairs, put, source_of, stored
-from hub.errors import NotFound, RequestError
+from hub.errors import RequestError
 
 LISTS = ("tools", "fallback", "posts_to", "learns_from")
 """Keys that take words with commas between them."""
@@ -29,10 +29,10 @@ def show(call: Call) -> None:
     rows, names = work(call, _look)
     owners, errors = any(row["owner_id"] for row in rows), any(row["error"] for row in rows)
     shown = table(
-        ("id", {"justify": "right", "no_wrap": True}),
-        ("agent", {"overflow": "fold"}),
-        ("model", {"overflow": "fold"}),
-        ("tools", {"overflow": "fold"}),
+        ("id", NUMBER),
+        ("agent", FOLDED),
+        ("model", FOLDED),
+        ("tools", FOLDED),
         "source",
         ("for", {"no_wrap": True}),
         *(["owner"] if owners else []),
@@ -109,10 +109,8 @@ def _owner(call: Call, which: str | None) -> int | UnsetType | None:
 
     async def look(desk: Desk) -> int:
         now = desk.now
-        try:
+        with failing():
             key = (await desk.store.read(lambda connection: find(connection, which, now))).key
-        except NotFound as error:
-            raise Failed(str(error)) from None
         if key.owner_id is not None:
             raise RequestError(f"--owner: this key counts as its owner, {key.owner_id}")
         return key.id

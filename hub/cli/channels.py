@@ -7,7 +7,7 @@ from rich.text import Text
 from hub.bus import Free
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
-from hub.cli.output import Failed, ago, table, tell
+from hub.cli.output import Failed, ago, done, table, tell
 from hub.errors import RequestError
 from hub.records.health import Health, of_channels
 from hub.supervise import RUN, lane_of
@@ -46,7 +46,7 @@ def restart(call: Call, name: str) -> None:
             raise Failed(f"No hub holds '{name}' now; it connects when one starts.")
 
     work(call, task)
-    shown = Text.assemble(("restarting", "green"), f"  {name} connects anew within a few seconds")
+    shown = done("restarting", f"{name} connects anew within a few seconds")
     tell({"success": True, "channel": name}, shown, json=call.json)
 
 

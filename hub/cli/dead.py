@@ -14,6 +14,7 @@ from hub.bus import AlreadyThere, Publish
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
 from hub.cli.output import Failed, ago, short, tell
+from hub.cli.output import done as line_of
 from hub.errors import RequestError
 from hub.message import Delivery, File, Message, next_try
 from hub.records import deadletters
@@ -224,5 +225,5 @@ def _results_shown(results: list[Result], done: Closing) -> list[RenderableType]
 def _result(result: Result, done: Closing) -> Text:
     if result.error is not None:
         return Text(result.error, style="red")
-    line = Text.assemble((done, "green"), f"  {result.id}")
+    line = line_of(done, result.id)
     return line.append(f" as {result.new_id}" if result.new_id else "").append(f"  in {result.inbox}", style="dim")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -51,12 +51,19 @@ def act(call: Call, what: str, unit: Callable[[Act], T]) -> T:
 
     async def task(desk: Desk) -> T:
         now = desk.now
-        try:
+        with failing():
             return await desk.store.write(lambda connection: unit(Act(connection=connection, what=what, now=now)))
-        except (NotFound, Conflict) as error:
-            raise Failed(str(error)) from None
 
     return work(call, task)
+
+
+@contextmanager
+def failing() -> Generator[None]:
+    """What is not there or taken is Failed: the command was called rightly."""
+    try:
+        yield
+    except (NotFound, Conflict) as error:
+        raise Failed(str(error)) from None
 
 
 async def _work(declared: Config, task: Callable[[Desk], Awaitable[T]]) -> T:

@@ -11,13 +11,13 @@ from hub.accounts.audit import Act
 from hub.accounts.definitions import Definition
 from hub.accounts.grants import Grant, Holder, Sought
 from hub.cli.call import Call
-from hub.cli.desk import Desk, act, work
+from hub.cli.desk import Desk, act, failing, work
 from hub.cli.groups import find as find_group
 from hub.cli.keys import ALL
 from hub.cli.keys import find as find_key
-from hub.cli.output import Failed, short, table, tell
+from hub.cli.output import FOLDED, Failed, done, short, table, tell
 from hub.cli.saved import stored
-from hub.errors import NotFound, RequestError
+from hub.errors import RequestError
 from hub.store import Connection
 
 
@@ -32,13 +32,11 @@ def show(call: Call, group: str | None, key: str | None) -> None:
             sought = Sought() if holder is None else Sought(side=holder.side, holder_id=holder.id)
             return [*grants.listed(connection, sought, ALL).items]
 
-        try:
+        with failing():
             return await desk.store.read(unit)
-        except NotFound as error:
-            raise Failed(str(error)) from None
 
     found = work(call, look)
-    made = table("to", ("called", {"overflow": "fold"}), "what", ("name", {"overflow": "fold"}))
+    made = table("to", ("called", FOLDED), "what", ("name", FOLDED))
     for grant in found:
         holder = grant.holder
         called = f"{short(grant.holder_name, 40)} ({holder.id})"
@@ -65,8 +63,8 @@ def bind(call: Call, name: str, group: str | None, key: str | None, *, wanted: b
         return holder
 
     holder = act(call, "grant", unit)
-    done = ("granted", "to") if wanted else ("taken back", "from")
-    told = Text.assemble((done[0], "green"), f"  the {found.kind} '{name}' {done[1]} the {holder.side} {holder.id}")
+    what, to = ("granted", "to") if wanted else ("taken back", "from")
+    told = done(what, f"the {found.kind} '{name}' {to} the {holder.side} {holder.id}")
     data = {"success": True, f"{holder.side}_id": holder.id, f"{found.kind}_id": found.id, "granted": wanted}
     tell(data, told, json=call.json)
 

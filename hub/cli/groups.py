@@ -12,8 +12,8 @@ from hub.accounts.audit import Act
 from hub.accounts.groups import Group
 from hub.cli.call import Call
 from hub.cli.desk import Desk, act, work
-from hub.cli.keys import ALL
-from hub.cli.output import short, table, tell
+from hub.cli.keys import ALL, number_of
+from hub.cli.output import FOLDED, NUMBER, done, short, table, tell
 from hub.errors import NotFound
 from hub.store import Connection
 
@@ -25,10 +25,9 @@ def show(call: Call) -> None:
         return [*(await desk.store.read(lambda connection: groups.listed(connection, None, ALL))).items]
 
     found = work(call, look)
-    number: dict[str, Any] = {"justify": "right", "no_wrap": True}
     keyed = any(group.key for group in found)
-    made = table(("id", number), ("group", {"overflow": "fold"}), *([("key", {"overflow": "fold"})] if keyed else []))
-    made.add_column("keys", **number)
+    made = table(("id", NUMBER), ("group", FOLDED), *([("key", FOLDED)] if keyed else []))
+    made.add_column("keys", **NUMBER)
     for group in found:
         key = [Text(short(group.key or "", 40))] if keyed else []
         made.add_row(str(group.id), Text(short(group.name, 40)), *key, str(group.size) if group.size else "·")
@@ -49,7 +48,7 @@ def save(call: Call, which: str, name: str | None, key: str | None) -> None:
     values = {"name": name or which} if before is None else {"name": name or before.name}
     id = None if before is None else before.id  # noqa: A001
     group = act(call, "group.update" if before else "group.create", lambda act: keep(act, id, values | given))
-    told = Text.assemble(("saved", "green"), f"  the group {group.id} '{group.name}'")
+    told = done("saved", f"the group {group.id} '{group.name}'")
     tell(shown(group), told, json=call.json)
 
 
@@ -60,14 +59,14 @@ def delete(call: Call, which: str) -> None:
         return forget(act, find(act.connection, which).id)
 
     group = act(call, "group.delete", unit)
-    told = Text.assemble(("deleted", "green"), f"  the group {group.id} '{group.name}'; its keys stay")
+    told = done("deleted", f"the group {group.id} '{group.name}'; its keys stay")
     tell({"success": True, "id": group.id, "name": group.name}, told, json=call.json)
 
 
 def find(connection: Connection, which: str) -> Group:
     """A unit: a group by its id or its name; raises NotFound."""
-    if which.isdecimal() and int(which) < 2**31:
-        return groups.find(connection, int(which))
+    if (number := number_of(which)) is not None:
+        return groups.find(connection, number)
     for group in groups.listed(connection, which, ALL).items:
         if group.name == which:
             return group

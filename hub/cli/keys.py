@@ -17,7 +17,7 @@ from hub.accounts.keyring import Account, Wanted
 from hub.accounts.keys import SCOPE, Role
 from hub.cli.call import Call
 from hub.cli.desk import Desk, act, work
-from hub.cli.output import ago, short, table, tell
+from hub.cli.output import FOLDED, NUMBER, ago, done, short, table, tell
 from hub.errors import NotFound, RequestError
 from hub.store import Connection
 from hub.store.listing import Part
@@ -69,14 +69,14 @@ def revoke(call: Call, which: str) -> None:
         return account
 
     key = act(call, "key.delete", unit).key
-    sentence = Text.assemble(("revoked", "green"), f"  the key {key.id} '{key.name}', and those made with it")
+    sentence = done("revoked", f"the key {key.id} '{key.name}', and those made with it")
     tell({"success": True, "id": key.id, "name": key.name}, sentence, json=call.json)
 
 
 def find(connection: Connection, which: str, now: float) -> Account:
     """A unit: a key by its id or its name; raises NotFound, RequestError where the name is that of several."""
-    if which.isdecimal() and int(which) < 2**31:
-        return keyring.account(connection, int(which), now)
+    if (number := number_of(which)) is not None:
+        return keyring.account(connection, number, now)
     found = keyring.listed(connection, Wanted(name=which), now, Part(limit=10)).items
     if len(found) > 1:
         ids = ", ".join(str(account.key.id) for account in found)
@@ -84,6 +84,11 @@ def find(connection: Connection, which: str, now: float) -> Account:
     if not found:
         raise NotFound(f"There is no API key '{which}'.")
     return found[0]
+
+
+def number_of(which: str) -> int | None:
+    """The id that was said where an id or a name may be."""
+    return int(which) if which.isdecimal() and int(which) < 2**31 else None
 
 
 def _values(
@@ -128,15 +133,14 @@ def _secret(account: Account, secret: str, what: str, more: str = "") -> list[Re
 def _listed(found: list[Account], now: float) -> list[RenderableType]:
     if not found:
         return [Text("There are no keys yet; the first is made when the hub starts.", style="yellow")]
-    numbers: dict[str, Any] = {"justify": "right", "no_wrap": True}
     balances, states = any(each.balance for each in found), any(_state(each, now) != "active" for each in found)
     made = table(
-        ("id", numbers),
-        ("name", {"overflow": "fold"}),
+        ("id", NUMBER),
+        ("name", FOLDED),
         ("key", {"no_wrap": True}),
-        ("may", {"overflow": "fold"}),
-        ("this month", numbers),
-        *([("balance", numbers)] if balances else []),
+        ("may", FOLDED),
+        ("this month", NUMBER),
+        *([("balance", NUMBER)] if balances else []),
         ("used", {"no_wrap": True}),
         *(["state"] if states else []),
     )

@@ -16,6 +16,9 @@ from hub.errors import ConfigError, HubError
 
 PIPED_WIDTH = 10_000
 """Nothing is wrapped or cut in a file or a pipe."""
+NUMBER: dict[str, Any] = {"justify": "right", "no_wrap": True}
+FOLDED: dict[str, Any] = {"overflow": "fold"}
+"""Columns of a table."""
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -46,6 +49,11 @@ def table(*columns: str | tuple[str, dict[str, Any]]) -> Table:
         title, options = (column, {}) if isinstance(column, str) else column
         made.add_column(title, **options)
     return made
+
+
+def done(what: str, sentence: str) -> Text:
+    """What was done, in a word, and to what."""
+    return Text.assemble((what, "green"), f"  {sentence}")
 
 
 def complain(error: HubError, *, json: bool) -> None:

@@ -10,7 +10,7 @@ from hub import access
 from hub.access import Paired, PairingRequest
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
-from hub.cli.output import Failed, ago, span, table, tell
+from hub.cli.output import Failed, ago, done, span, table, tell
 from hub.store import Connection
 
 Requests = dict[str, list[PairingRequest]]
@@ -34,7 +34,7 @@ def approve(call: Call, channel: str, code: str) -> None:
         return name, sender
 
     name, sender = work(call, task)
-    shown = Text.assemble(("approved", "green"), f"  {sender} may talk to '{name}' now")
+    shown = done("approved", f"{sender} may talk to '{name}' now")
     tell({"success": True, "channel": name, "user_id": sender}, shown, json=call.json)
 
 
@@ -48,7 +48,7 @@ def revoke(call: Call, channel: str, sender: str) -> None:
         return name
 
     name = work(call, task)
-    shown = Text.assemble(("revoked", "green"), f"  {sender} is a stranger to '{name}' again")
+    shown = done("revoked", f"{sender} is a stranger to '{name}' again")
     tell({"success": True, "channel": name, "user_id": sender}, shown, json=call.json)
 
 

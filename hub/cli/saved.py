@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import msgspec
-from rich.text import Text
 
 from hub.accounts import definitions
 from hub.accounts.audit import By
@@ -14,7 +13,7 @@ from hub.accounts.vault import Vault
 from hub.app.saved import Saved, read
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
-from hub.cli.output import Failed, tell
+from hub.cli.output import Failed, done, tell
 from hub.config.stored import KINDS, told
 from hub.errors import RequestError
 
@@ -24,14 +23,14 @@ STDIN = "-"
 def put(call: Call, change: Change) -> None:
     """Save what has this name, or change it; raises RequestError, Conflict."""
     id, kind, name = _write(call, change), change.kind, change.name  # noqa: A001
-    sentence = Text.assemble(("saved", "green"), f"  the {kind} {id} '{name}'; a hub that runs uses it within seconds")
+    sentence = done("saved", f"the {kind} {id} '{name}'; a hub that runs uses it within seconds")
     tell({"success": True, "id": id, "name": name}, sentence, json=call.json)
 
 
 def delete(call: Call, kind: Kind, name: str) -> None:
     """Forget what has this name; raises Failed where there is nothing, Conflict where something needs it."""
     id = _write(call, Change(kind=kind, name=name, settings=None))  # noqa: A001
-    tell({"success": True, "id": id, "name": name}, Text.assemble(("deleted", "green"), f"  '{name}'"), json=call.json)
+    tell({"success": True, "id": id, "name": name}, done("deleted", f"'{name}'"), json=call.json)
 
 
 def _write(call: Call, change: Change) -> int:

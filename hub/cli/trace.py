@@ -10,7 +10,7 @@ from rich.text import Text
 
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
-from hub.cli.output import Failed, console, table, tell
+from hub.cli.output import FOLDED, NUMBER, Failed, console, table, tell
 from hub.errors import NotFound
 from hub.model import Usage
 from hub.records import timeline
@@ -75,10 +75,10 @@ def _table(found: Timeline, *, bars: bool) -> Table:
     whole = max((_end(event) - begin for event in found.events), default=0.0)
     numbers = {sent.id: number for number, sent in enumerate(found.deliveries, 1)}
     shown = table(
-        ("s", {"justify": "right", "no_wrap": True}),
+        ("s", NUMBER),
         ("what", {"no_wrap": True}),
-        ("", {"overflow": "fold"}),
-        ("took", {"justify": "right", "no_wrap": True}),
+        ("", FOLDED),
+        ("took", NUMBER),
         *([("", {"no_wrap": True})] if bars else []),
     )
     for event in found.events:

@@ -14,7 +14,7 @@ from rich.text import Text
 from hub.accounts import money
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
-from hub.cli.output import console, short, table, tell
+from hub.cli.output import NUMBER, console, short, table, tell
 from hub.records import statistics
 from hub.records.rollup import DAY, roll_up
 from hub.records.statistics import Asked, Of
@@ -92,7 +92,7 @@ def _shown(rows: Rows, names: Mapping[int, str], by: By, days: int) -> list[Rend
         return [Text(f"Nothing was used in the last {days} days.", style="yellow")]
     made = table(
         (by, {"no_wrap": True}),
-        *((title, {"justify": "right", "no_wrap": True}) for title in ("turns", "failed", "in", "out", "fee")),
+        *((title, NUMBER) for title in ("turns", "failed", "in", "out", "fee")),
         ("tokens", {"max_width": WIDEST}),
     )
     most, width = max(one.tokens for one in rows.values()), None if console().is_terminal else NARROW
