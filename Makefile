@@ -17,6 +17,7 @@ run: install ## Start the hub with config.yaml (Ctrl-C stops it)
 
 # What fails is asked once more, by itself: a test that then passes raced, is named in the output, and is to be mended.
 test: dev ## Run the whole test suite, on SQLite and on a real PostgreSQL
+	@tools/chromium
 	@$(BIN)/python -m pytest || { echo "once more, what failed:"; \
 		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 

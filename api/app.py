@@ -26,7 +26,7 @@ from importlib import import_module
 
 from quart import Quart
 
-from api import auth, cors, errors
+from api import auth, cors, errors, panel
 from api.connection import Connection
 from api.current import HUB, KEEP_ALIVE
 from api.ports import Hub
@@ -85,5 +85,6 @@ def create_app(hub: Hub, *, keep_alive: float = 15.0) -> Quart:
     cors.register(app, hub.cors)
     for module in ROUTES:
         app.register_blueprint(import_module(module).routes)
+    panel.register(app)
     auth.refuse_unchecked(app)
     return app

@@ -139,8 +139,8 @@ def response(path: str, problem: Problem) -> Response:
 
 
 def stopping_event(path: str) -> bytes:
-    """The end of a stream that is cut because the hub stops; a web room's needs none: its readers come back."""
-    if _below(path, FLAT):
+    """The end of a stream that is cut because the hub stops; rooms and the panel need none: their readers come back."""
+    if _below(path, (*FLAT, "/panel")):
         return b""
     return sse.event(STOPPING.body) + DONE
 

@@ -204,8 +204,15 @@ _DONE: dict[int | str, str] = {
 }
 
 
+def for_people(rule: str) -> bool:
+    """Whether a rule is of the panel, whose pages are no part of the API."""
+    return rule == "/panel" or rule.startswith("/panel/")
+
+
 def _routes(app: Quart) -> Iterator[_Route]:
     for rule in app.url_map.iter_rules():
+        if for_people(rule.rule):
+            continue
         view = app.view_functions[rule.endpoint]
         says = documented(view)
         if says is None:

@@ -306,3 +306,5 @@ class Hub:
     local_key: str | None = None
     """`api.local_key`: the name of the key that keyless local clients act as."""
     cors: Sequence[str] = ()
+    key_file: str | None = None
+    """Where the admin key of the first start is, for people; None: the operator gave it."""

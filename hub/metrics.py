@@ -29,3 +29,8 @@ RESIDUE = Gauge("bothub_residue", "Messages of the last hour that neither wait n
 def text() -> bytes:
     """Everything, as Prometheus reads it."""
     return generate_latest(REGISTRY)
+
+
+def residue() -> int:
+    """What the residue was when it was counted last."""
+    return int(REGISTRY.get_sample_value("bothub_residue") or 0)

@@ -145,7 +145,12 @@ def identify(connection: Connection, secret: str, local: str | None, now: float)
 
 def find(connection: Connection, secret: str, now: float) -> Key | None:
     """A unit: the key with this secret, or for a while yet with the one before; inactive where its owner is."""
-    return _granted(connection, connection.execute(_FIND, {"hash_": hash_of(secret), "now": now}).first())
+    return of_hash(connection, hash_of(secret), now)
+
+
+def of_hash(connection: Connection, hash: str, now: float) -> Key | None:
+    """A unit: the same by what is stored of the secret."""
+    return _granted(connection, connection.execute(_FIND, {"hash_": hash, "now": now}).first())
 
 
 def find_local(connection: Connection, name: str) -> Key | None:

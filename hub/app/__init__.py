@@ -95,7 +95,7 @@ async def serve(config: Config, given: str | None, stop: asyncio.Event, started:
         host, port = listener.getsockname()[:2]
         started(Started(url=f"http://{f'[{host}]' if ':' in host else host}:{port}", key=key))
         stop_listening = asyncio.create_task(_when(stop, engine.stop_listening))
-        app = create_app(facade(live, await engine.store.write(namespace)))
+        app = create_app(facade(live, await engine.store.write(namespace), key))
         _spare_the_collector()
         loading = asyncio.create_task(_load(engine), name="load models")
         await serve_http(app, listener, stop, grace=GRACE)

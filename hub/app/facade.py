@@ -11,6 +11,7 @@ import channels
 from agents.documents import Remembered
 from agents.models.config import PROVIDERS
 from api.ports import Hub, Named, Readiness
+from hub.accounts.bootstrap import Bootstrap
 from hub.accounts.ids import agent_id
 from hub.app.agents import Cast
 from hub.app.engine import Engine
@@ -47,7 +48,7 @@ def names(cast: Cast, namespace: UUID, created: int) -> Sequence[Named]:
     ]
 
 
-def facade(live: Live, namespace: UUID) -> Hub:
+def facade(live: Live, namespace: UUID, key: Bootstrap) -> Hub:
     """What the HTTP façade is handed; the namespace gives ids to agents that have none of their own."""
     engine = live.engine
     created = int(engine.clock())
@@ -77,6 +78,7 @@ def facade(live: Live, namespace: UUID) -> Hub:
         used=engine.last_use.note,
         local_key=engine.config.api.local_key,
         cors=engine.config.api.cors,
+        key_file=None if key.path is None else f"{key.path.parent.name}/{key.path.name}",
     )
 
 

@@ -28,6 +28,8 @@ def watched() -> Generator[list[str]]:
         rule = request.url_rule
         if app.asgi_http_class is not Connection or rule is None or request.method in ("HEAD", "OPTIONS"):
             return
+        if openapi.for_people(rule.rule):
+            return
         if app not in documents:
             documents[app] = openapi.build(app)
         if problem := unannounced(documents[app], openapi.path(rule.rule), response):

@@ -95,7 +95,7 @@ async def running_hub(folder: Path, config: dict[str, Any], *, keep_alive: float
         live.watch()
         stack.push_async_callback(live.close)
         listener, stop = listen("127.0.0.1", 0), asyncio.Event()
-        app = create_app(facade(live, await engine.store.write(namespace)), keep_alive=keep_alive)
+        app = create_app(facade(live, await engine.store.write(namespace), key), keep_alive=keep_alive)
         server = asyncio.create_task(serve(app, listener, stop, grace=0.1))
         host, port = listener.getsockname()[:2]
         try:

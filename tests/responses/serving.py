@@ -18,6 +18,7 @@ from openai.types.responses import FunctionToolParam
 from api.app import create_app
 from api.serve import listen, serve
 from hub.accounts import keys
+from hub.accounts.bootstrap import Bootstrap
 from hub.accounts.ids import namespace
 from hub.app import Engine, Live, facade, open_engine
 from hub.config import load
@@ -107,7 +108,8 @@ async def serving(folder: Path, store_url: str, upstream: Upstream) -> AsyncGene
         engine = await open_engine(load(path, {}), stack)
         stack.push_async_callback(engine.close)
         await engine.start()
-        app = create_app(facade(Live(engine), await engine.store.write(namespace)), keep_alive=0.5)
+        known = Bootstrap(secret="")
+        app = create_app(facade(Live(engine), await engine.store.write(namespace), known), keep_alive=0.5)
         listener, stop = listen("127.0.0.1", 0), asyncio.Event()
         root = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = asyncio.create_task(serve(app, listener, stop, grace=0.1))

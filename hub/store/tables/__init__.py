@@ -3,7 +3,7 @@
 Times are Unix seconds, money is an integer of 1e-9 of the currency's unit, bodies are JSON.
 """
 
-from hub.store.tables.accounts import audit, groups, idempotency, keys, payments, rates, reservations, uploads
+from hub.store.tables.accounts import audit, groups, idempotency, keys, logins, payments, rates, reservations, uploads
 from hub.store.tables.answers import responses, schedules, turns
 from hub.store.tables.bus import lanes, messages, receipts
 from hub.store.tables.chats import choices, gone, health, pairings, posts
@@ -29,6 +29,7 @@ __all__ = [
     "idempotency",
     "keys",
     "lanes",
+    "logins",
     "messages",
     "metadata",
     "pairings",

@@ -48,6 +48,17 @@ keys = Table(
 Index(None, keys.c.old_hash, unique=True)
 Index(None, keys.c.owner_id)
 
+logins = Table(
+    "logins",
+    metadata,
+    Column("token", Text, primary_key=True),  # SHA-256 of what the browser's cookie holds
+    Column("secret", Text, nullable=False),  # the `hash` that its key had then: the login ends when that is no key's
+    Column("key_id", Integer, nullable=False),
+    Column("begun_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+)
+Index(None, logins.c.expires_at)
+
 payments = Table(
     "payments",
     metadata,

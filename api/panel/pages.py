@@ -1,0 +1,180 @@
+"""The pages, and what they have in common: who may see them, how forms are checked, what keeps them up to date."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import cache, wraps
+from importlib import import_module
+from typing import Any
+
+from quart import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException
+
+from api import current, errors, sse
+from api.auth import without_key
+from api.panel import guard, render
+from api.panel.shared import MOST, Shared
+from api.panel.view import Guest, View, back, fields, guest, parts, view
+from api.panel.words import N_
+from hub.errors import Forbidden, LimitReached, NotFound, RequestError, StoreUnavailable, Unauthorized
+from hub.signals import Signals
+
+PAGES = (
+    "api.panel.overview",
+    "api.panel.settings",
+)
+"""In the order of the navigation."""
+EVERY = 2.0
+"""How long a live page waits before it looks again, in seconds."""
+WAKES = "definitions"
+"""The signal that has it look at once: a model, an agent or a channel was saved."""
+State = Mapping[str, Any]
+Show = Callable[..., Awaitable[State]]
+Answer = Callable[..., Awaitable[Response]]
+
+
+class Page:
+    """A page of the navigation, and the routes below it; see api/panel/__init__.py."""
+
+    def __init__(self, name: str, title: str, *, icon: str, admin: bool = False) -> None:
+        self.name = name
+        self.title = title
+        self.icon = icon
+        self.admin = admin
+        self.path = f"{guard.PATH}/{name}"
+        self.routes = Blueprint(f"panel-{name}", __name__, url_prefix=self.path)
+        self.routes.register_error_handler(Exception, failed)
+        self.routes.register_error_handler(HTTPException, failed)
+        self.routes.after_request(_protected)
+
+    def open_to(self, key: Any) -> bool:
+        """Whether a key sees it."""
+        return not self.admin or key.role == "admin"
+
+    def get(self, rule: str = "") -> Callable[[Answer], Answer]:
+        """Something to look at: the view of whoever is logged in, then the rule's parameters."""
+        return self._route("GET", rule)
+
+    def post(self, rule: str = "") -> Callable[[Answer], Answer]:
+        """Something to do: a form of this panel's, checked before."""
+        return self._route("POST", rule)
+
+    def shows(self, template: str, *, rule: str = "", live: Sequence[str] = (), every: float = EVERY) -> Any:
+        """The page of a template with what a function of the view returns; `live` blocks are sent as they change."""
+
+        def decorate(state: Show) -> Show:
+            async def index(view: View, **names: Any) -> Response:
+                return view.render(template, page=self, live=bool(live), **await state(view, **names))
+
+            async def follow(view: View, **names: Any) -> Response:
+                async def now() -> dict[str, str]:
+                    context = {"page": self, **await state(view, **names)}
+                    return {name: render.block(view, template, name, context) for name in live}
+
+                shared = parts().shared
+                if shared.viewers >= MOST:
+                    raise LimitReached("Too many pages are open.", retry_after=10)
+                return sse.stream(_live(view, shared, now, every, current.keep_alive()))
+
+            index.__name__ = state.__name__
+            self.get(rule)(index)
+            if live:
+                follow.__name__ = f"{state.__name__}_live"
+                self.get(f"{rule}/live")(follow)
+            return state
+
+        return decorate
+
+    def _route(self, method: str, rule: str) -> Callable[[Answer], Answer]:
+        def decorate(answer: Answer) -> Answer:
+            @wraps(answer)
+            async def checked(**names: Any) -> Response:
+                who = await view()
+                if not self.open_to(who.key):
+                    raise Forbidden(who.say("This page is for admins."))
+                if method == "POST":
+                    given = request.headers.get(guard.HEADER) or (await fields()).get(guard.FIELD, "")
+                    guard.check_form(request, who.token, given)
+                return await answer(who, **names)
+
+            endpoint = f"{answer.__name__}_{method.lower()}"
+            self.routes.add_url_rule(rule, endpoint, without_key(checked), methods=[method])
+            return answer
+
+        return decorate
+
+
+async def _live(
+    view: View, shared: Shared, now: Callable[[], Awaitable[dict[str, str]]], every: float, silence: float
+) -> AsyncIterator[bytes]:
+    """The blocks of a page, all of them first and then those that changed, until the login ends."""
+    signals: Signals = view.hub.signals
+    shared.viewers += 1
+    try:
+        with signals.listen(WAKES) as listener:
+            sent: dict[str, str] = {}
+            quiet = 0.0
+            while True:
+                try:
+                    if not await view.holds():
+                        yield sse.event({}, "ended")
+                        return
+                    found = await now()
+                except StoreUnavailable:
+                    yield sse.event({}, "away")
+                    found = sent
+                changed = {name: html for name, html in found.items() if sent.get(name) != html}
+                sent = found
+                if changed:
+                    yield sse.event(changed, "blocks")
+                quiet = 0.0 if changed else quiet + every
+                if quiet >= silence:
+                    quiet = 0.0
+                    yield sse.KEEP_ALIVE
+                await listener.next(every)
+                listener.clear()
+    finally:
+        shared.viewers -= 1
+
+
+@cache
+def pages() -> tuple[Page, ...]:
+    """All of them."""
+    return tuple(import_module(name).page for name in PAGES)
+
+
+async def _protected(response: Response) -> Response:
+    return guard.protect(response)
+
+
+async def failed(error: Exception) -> Response | HTTPException:
+    """What a person is told of an exception: a page, a message where a form was sent, or to log in."""
+    if isinstance(error, HTTPException) and (error.code is None or error.code < 400):
+        return error
+    try:
+        who: Guest = await view()
+    except (Unauthorized, StoreUnavailable):
+        who = guest()
+    wants_page = "text/html" in request.headers.get("Accept", "text/html") and not request.path.endswith("/live")
+    problem = errors.describe(error)
+    if not wants_page:
+        return errors.response(request.path, problem)
+    if isinstance(error, Unauthorized):
+        to = "" if request.method == "POST" else f"?next={who.path}"
+        return who.go(f"{guard.PATH}/login{to}")
+    is_told = isinstance(error, RequestError) and not isinstance(error, Forbidden | NotFound)
+    if request.method == "POST" and is_told and who.key is not None:
+        return who.done(str(error), back(), kind="bad")
+    answer = who.render("problem.html", problem.status, title=_titles(problem.status), text=problem.message)
+    answer.headers.update(problem.headers)
+    return answer
+
+
+def _titles(status: int) -> str:
+    known = {
+        403: N_("You may not do this"),
+        404: N_("There is no such page"),
+        429: N_("Not so fast"),
+        503: N_("The database is away"),
+    }
+    return known.get(status, N_("Something went wrong"))

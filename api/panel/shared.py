@@ -1,0 +1,37 @@
+"""What many viewers look at, read once for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from hub.store import Connection, Store
+
+T = TypeVar("T")
+FRESH = 1.0
+"""For how many seconds what was read is good for others too."""
+MOST = 200
+"""Viewers that are kept up to date at a time."""
+
+
+class Shared:
+    """Reads by name; two that are asked for at once are one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._reads: dict[str, tuple[float, asyncio.Task[Any]]] = {}
+        self.viewers = 0
+        """How many are kept up to date now."""
+
+    async def read(self, name: str, unit: Callable[[Connection], T]) -> T:
+        """What the unit reads, or read for somebody else a moment ago; the name stands for one unit."""
+        now = asyncio.get_running_loop().time()
+        begun, task = self._reads.get(name, (0.0, None))
+        if task is None or now - begun >= FRESH or (task.done() and task.exception() is not None):
+            task = asyncio.create_task(self._read(unit))
+            self._reads[name] = (now, task)
+        return await asyncio.shield(task)
+
+    async def _read(self, unit: Callable[[Connection], T]) -> T:
+        return await self._store.read(unit)

@@ -1,0 +1,16 @@
+// Times in the viewer's zone, and "3 min ago" that goes on.
+const language = document.documentElement.lang;
+const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
+const forms = {
+  time: new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+  day: new Intl.DateTimeFormat(language, { month: "2-digit", day: "2-digit" }),
+};
+
+export function times(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    time.title = exact.format(new Date(time.dateTime));
+  }
+  for (const label of root.querySelectorAll("[data-at][data-as]")) {
+    label.textContent = forms[label.dataset.as].format(new Date(label.dataset.at * 1000));
+  }
+}

@@ -1,0 +1,241 @@
+"""What a page is given: who looks, in which language, and the ways to answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, cast
+from urllib.parse import urlencode
+
+import msgspec
+from quart import Quart, Response, current_app, g, redirect, request
+from quart.datastructures import FileStorage
+from werkzeug.datastructures import MultiDict
+
+from api import current, wire
+from api.panel import guard, render
+from api.panel.shared import Shared
+from api.panel.words import LANGUAGES, Language, Words, preferred, words
+from api.ports import Hub
+from hub.accounts import logins
+from hub.accounts.keys import Key
+from hub.errors import RequestError, Unauthorized
+from hub.store import Connection
+from hub.store.listing import Part
+
+T = TypeVar("T")
+Theme = Literal["auto", "light", "dark"]
+THEMES: tuple[Theme, ...] = ("auto", "light", "dark")
+FLASH = "bothub_flash"
+LANGUAGE = "bothub_language"
+THEME = "bothub_theme"
+SHOWN_SECONDS = 60
+"""How long a message waits for the page that shows it."""
+LONGEST_FLASH = 500
+SEPARATOR = "~"
+"""Between the parts of a key that a list goes on after."""
+_PARTS = "bothub.panel"
+
+
+class Flash(msgspec.Struct, frozen=True):
+    """A message that the next page shows once."""
+
+    text: str
+    kind: Literal["good", "bad"] = "good"
+
+
+def _id(word: str) -> int:
+    found = int(word)
+    if not 0 <= found < 2**63:
+        raise ValueError(word)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What all requests of an app's panel have in common."""
+
+    throttle: guard.Throttle
+    shared: Shared
+
+
+def parts() -> Parts:
+    """Those of this app."""
+    app: Quart = current_app
+    if _PARTS not in app.extensions:
+        hub = current.hub()
+        app.extensions[_PARTS] = Parts(throttle=guard.Throttle(hub.clock), shared=Shared(hub.store))
+    return cast(Parts, app.extensions[_PARTS])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guest:
+    """Somebody who looks, perhaps without a login; what needs no request is still good after it."""
+
+    hub: Hub
+    language: Language
+    theme: Theme
+    path: str
+    """Of the page, with what stands behind the `?`."""
+    query: Mapping[str, str]
+    """What stands behind the `?`."""
+    flash: Flash | None = None
+    key: Key | None = None
+    form_token: str = ""
+
+    @property
+    def words(self) -> Words:
+        return words(self.language)
+
+    @property
+    def live_path(self) -> str:
+        """Where the parts of the page come from that change."""
+        path, mark, query = self.path.partition("?")
+        return f"{path}/live{mark}{query}"
+
+    def with_query(self, **changed: str | None) -> str:
+        """The same page with other words behind the `?`; None takes one away."""
+        query = {name: value for name, value in {**self.query, **changed}.items() if value is not None}
+        path = self.path.partition("?")[0]
+        return f"{path}?{urlencode(query)}" if query else path
+
+    def part(self, limit: int, *kinds: Callable[[str], Any]) -> Part:
+        """Which part of a list is asked for, by `after`; `kinds` read the list's key, which is an id unless given."""
+        after = self.query.get("after")
+        if not after:
+            return Part(limit=limit)
+        words = after.split(SEPARATOR)
+        try:
+            key = tuple(kind(word) for kind, word in zip(kinds or (_id,), words, strict=True))
+        except ValueError:
+            raise RequestError("This is no place in the list.", param="after") from None
+        return Part(limit=limit, after=key)
+
+    def say(self, sentence: str, /, **values: object) -> str:
+        """A sentence in the viewer's language."""
+        return self.words.say(sentence, **values)
+
+    def count(self, one: str, many: str, n: int, /, **values: object) -> str:
+        """A sentence about `{n}` things."""
+        return self.words.count(one, many, n, **values)
+
+    def render(self, template: str, status: int = 200, /, **context: Any) -> Response:
+        """A page, which shows the message that waits."""
+        answer = Response(render.page(self, template, context), status, content_type="text/html; charset=utf-8")
+        if self.flash is not None:
+            answer.delete_cookie(FLASH, path=guard.PATH)
+        return answer
+
+    def json(self, value: Any, status: int = 200) -> Response:
+        """What a module asked for."""
+        return wire.answer(value, status)
+
+    def go(self, path: str) -> Response:
+        """On to another page, with a GET."""
+        return cast(Response, redirect(path, 303))
+
+    def done(self, sentence: str, path: str | None = None, *, kind: Literal["good", "bad"] = "good") -> Response:
+        """On to a page, else back to the one the form is on, which says this; never a secret."""
+        answer = self.go(back() if path is None else path)
+        flash = msgspec.json.encode(Flash(sentence[:LONGEST_FLASH], kind))
+        set_cookie(answer, FLASH, base64.urlsafe_b64encode(flash).decode(), SHOWN_SECONDS)
+        return answer
+
+    async def form(self) -> MultiDict[str, str]:
+        """The fields of the form that was sent."""
+        return await fields()
+
+    async def files(self) -> MultiDict[str, FileStorage]:
+        """The files that were sent with it."""
+        return await request.files
+
+
+@dataclass(frozen=True, kw_only=True)
+class View(Guest):
+    """Somebody who is logged in."""
+
+    key: Key  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - narrower, and frozen
+    token: str
+    _shared: Shared
+
+    @property
+    def is_admin(self) -> bool:
+        return self.key.role == "admin"
+
+    async def shared(self, name: str, unit: Callable[[Connection], T]) -> T:
+        """What a unit reads that is the same for everybody, read once for all who ask for it at a time."""
+        return await self._shared.read(name, unit)
+
+    async def holds(self) -> bool:
+        """Whether the login still is one; this counts as using it."""
+        return await _login(self.hub, self.token) is not None
+
+
+async def fields() -> MultiDict[str, str]:
+    """Those of the form that was sent."""
+    return cast(MultiDict[str, str], await request.form)  # pyright: ignore[reportUnknownMemberType] - Quart's
+
+
+def guest() -> Guest:
+    """Whoever asks."""
+    return Guest(**_common())
+
+
+async def view() -> View:
+    """Who is logged in; raises Unauthorized."""
+    hub, token = current.hub(), request.cookies.get(guard.COOKIE, "")
+    key = await _login(hub, token) if token else None
+    if key is None:
+        raise Unauthorized("You are not logged in.", code="login")
+    g.key = key
+    hub.used(key.id)
+    return View(**_common(), key=key, token=token, form_token=guard.form_token(token), _shared=parts().shared)
+
+
+async def _login(hub: Hub, token: str) -> Key | None:
+    """The key of a login, whose end moves away as it is used."""
+    now = hub.clock()
+    found = await hub.store.read(lambda connection: logins.find(connection, token, now))
+    if found is None:
+        return None
+    key, until = found
+    if until < now + logins.LASTS - logins.NOTED:
+        await hub.store.write(lambda connection: logins.extend(connection, token, now))
+    return key
+
+
+def _common() -> dict[str, Any]:
+    theme = request.cookies.get(THEME)
+    return {
+        "hub": current.hub(),
+        "language": preferred(request.cookies.get(LANGUAGE), request.headers.get("Accept-Language", "")),
+        "theme": theme if theme in THEMES else "auto",
+        "path": request.full_path.removesuffix("?"),
+        "query": dict(request.args),
+        "flash": _flash(request.cookies.get(FLASH)),
+    }
+
+
+def _flash(cookie: str | None) -> Flash | None:
+    try:
+        return None if not cookie else msgspec.json.decode(base64.urlsafe_b64decode(cookie), type=Flash)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        return None
+
+
+def back() -> str:
+    """The page that a form was sent from, as far as the browser says."""
+    came = request.headers.get("Referer", "")
+    here = f"{request.scheme}://{request.host}"
+    return guard.local(came.removeprefix(here)) if came.startswith(f"{here}/") else guard.local(None)
+
+
+def set_cookie(answer: Response, name: str, value: str, seconds: int) -> None:
+    """A cookie that no script reads and no other site sends along."""
+    secure = guard.is_https(request)
+    answer.set_cookie(name, value, seconds, path=guard.PATH, httponly=True, secure=secure, samesite="Strict")
+
+
+__all__ = ["LANGUAGES", "Flash", "Guest", "Theme", "View", "back", "guest", "parts", "set_cookie", "view"]
