@@ -61,6 +61,7 @@ ROUTES = (
     "api.admin.bots",
     "api.admin.groups",
     "api.admin.grants",
+    "api.admin.jobs",
     "api.webhooks",
     "api.ops",
     "api.reference",

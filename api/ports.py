@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 from hub.accounts.audit import By
@@ -276,6 +277,8 @@ class Hub:
     posts: Posts
     people: People
     uploads: Uploads
+    exports: Path
+    """The folder with the files that jobs write."""
     sessions: Sessions
     names: Callable[[], Sequence[Named]]
     """Agents first, the default agent at their head."""

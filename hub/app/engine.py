@@ -27,6 +27,9 @@ from hub.delivery.posts import Posts
 from hub.files import FileStore
 from hub.ingress import Ingress
 from hub.inlet import Door
+from hub.records.exports import job as exports
+from hub.records.jobs import runner
+from hub.records.jobs.runner import Kind, Runner
 from hub.records.rooms import StoredRooms
 from hub.signals import Signals
 from hub.store import Store
@@ -70,6 +73,8 @@ class Engine:
         self.billing = Billing(store, clock)
         self.payers = Payers()
         self.crew = Crew(self.bus, self.posts, self.documents, self.timing, self.billing, self.payers)
+        self.exports = config.data_dir / exports.FOLDER
+        self.jobs = Runner(self.bus, {"export": Kind(do=exports.export)}, self.exports)
         self._targets: dict[str, Target] = {}
         self.completions = Completions(
             store,
@@ -86,7 +91,7 @@ class Engine:
             self.files,
             timing=self.timing,
             grace=GRACE,
-            others={schedules.LANE: schedules.Scheduler(self.bus).run},
+            others={schedules.LANE: schedules.Scheduler(self.bus).run, runner.LANE: self.jobs.run},
         )
         self._compaction: Worker | None = None
         self._holder: Worker | None = None

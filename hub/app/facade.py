@@ -62,6 +62,7 @@ def facade(live: Live, namespace: UUID, key: Bootstrap) -> Hub:
         posts=engine.posts,
         people=People(engine.bus, engine.files, engine.uploads),
         uploads=engine.uploads,
+        exports=engine.exports,
         sessions=Sessions(engine.bus),
         names=lambda: names(engine.cast, namespace, created),
         refresh=live.refresh,

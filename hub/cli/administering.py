@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -265,4 +266,62 @@ def usage(call: Call, by: Any, days: int, key: int | None) -> None:
     run(call, by, days, key)
 
 
-COMMANDS = (models, agents, keys, groups, grants, usage)
+@click.command()
+@click.argument("what", type=click.Choice(["sessions", "turns", "usage"]))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--format", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True, help="What to write."
+)
+@click.option("--since", metavar="TIME", help="From then on: 2026-11-01, 2026-11-01T12:00, or 30d for so long ago.")
+@click.option("--until", metavar="TIME", help="Before then.")
+@click.option("--agent", metavar="NAME", help="Only of this agent.")
+@click.option("--key", type=int, metavar="ID", help="Only of this key.")
+@click.option("--overwrite", is_flag=True, help="Also if FILE is there already.")
+@takes_json
+@click.pass_obj
+def export(call: Call, what: Any, file: Path, **options: Any) -> None:
+    """Write what was said, which turns there were or what was used into FILE, while the hub runs or not."""
+    from hub.cli.export import run
+
+    run(call, what, file, **options)
+
+
+@click.group()
+def jobs() -> None:
+    """Long work that a hub does in the background: exports, erasing, sweeping."""
+
+
+@jobs.command("list")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The newest so many.")
+@takes_json
+@click.pass_obj
+def jobs_list(call: Call, limit: int) -> None:
+    """Show the newest jobs and how far they are."""
+    from hub.cli.jobs import show
+
+    show(call, limit)
+
+
+@jobs.command("show")
+@click.argument("id", type=int)
+@takes_json
+@click.pass_obj
+def jobs_show(call: Call, id: int) -> None:
+    """Show one job."""
+    from hub.cli.jobs import one
+
+    one(call, id)
+
+
+@jobs.command("cancel")
+@click.argument("id", type=int)
+@takes_json
+@click.pass_obj
+def jobs_cancel(call: Call, id: int) -> None:
+    """End a job; what it has done until then stays done."""
+    from hub.cli.jobs import cancel
+
+    cancel(call, id)
+
+
+COMMANDS = (models, agents, keys, groups, grants, usage, export, jobs)

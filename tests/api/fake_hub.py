@@ -211,6 +211,7 @@ class FakeHub:
         self.readiness = Readiness(ok=True, store="ok", migrations="current", roles=("api",), channels={})
         self._store = store
         self.uploads = Uploads(store, lambda: self.now, files / "uploads")
+        self.exports = files / "exports"
         self._options = options
 
     def hub(self) -> Hub:
@@ -227,6 +228,7 @@ class FakeHub:
             posts=posts,
             people=People(Bus(self._store, LocalSignals(), lambda: self.now), self.files, self.uploads),
             uploads=self.uploads,
+            exports=self.exports,
             sessions=Sessions(Bus(self._store, LocalSignals(), lambda: self.now)),
             names=lambda: self.names,
             accept=self._accept,

@@ -7,6 +7,7 @@ from hub.store.tables.accounts import audit, groups, idempotency, keys, logins, 
 from hub.store.tables.answers import responses, schedules, turns
 from hub.store.tables.bus import lanes, messages, receipts
 from hub.store.tables.chats import choices, gone, health, pairings, posts
+from hub.store.tables.jobs import jobs
 from hub.store.tables.memory import conversations, entries, facts, places, sessions
 from hub.store.tables.metadata import Big, Time, metadata
 from hub.store.tables.registry import conversation_grants, definitions, grants, settings
@@ -27,6 +28,7 @@ __all__ = [
     "groups",
     "health",
     "idempotency",
+    "jobs",
     "keys",
     "lanes",
     "logins",

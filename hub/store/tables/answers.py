@@ -43,6 +43,7 @@ turns = Table(
     Column("stages", LargeBinary),  # the steps of a turn that has no entries
     Column("counted_at", Time),  # when it went into the statistics; NULL: it has still to
 )
+Index(None, turns.c.created_at, turns.c.id)
 Index(None, turns.c.request_id, **only(turns.c.request_id.is_not(None)))
 Index(None, turns.c.key_id, turns.c.fingerprint, **only(turns.c.fingerprint.is_not(None)))
 Index(
