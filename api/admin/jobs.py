@@ -13,7 +13,7 @@ from quart import Blueprint, Response
 from quart.wrappers.response import FileBody
 
 from api import current, downloads
-from api.acts import by, change
+from api.acts import change
 from api.auth import require
 from api.document import Content, document
 from api.envelope import Done, Id, Listed, Paging, Text, Word, done, listing
@@ -101,7 +101,7 @@ async def start(kind: str, arguments: Value) -> Response:
 
     async def act(request: str) -> tuple[int, Done[JobShown]]:
         def unit(act: Act) -> Job:
-            job, new = jobs.create(act.connection, kind, told, by(), act.now, request)
+            job, new = jobs.create(act.connection, kind, told, act.by, act.now, request)
             if new:
                 act.note(f"job:{job.id}", after=told)
             return job

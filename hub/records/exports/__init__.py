@@ -182,7 +182,13 @@ def _used(row: Any, day: float, names: dict[int, str]) -> Row:
     sums = {name: int(getattr(row, name)) for name in _SUMS}
     counts = {"turns": row.turns, "failed": row.failed}
     of = {"agent": row.agent, "model": row.model, "key_id": row.key_id, "key_name": names.get(row.key_id)}
-    return {"day": f"{datetime.fromtimestamp(day, UTC):%Y-%m-%d}", **of, **counts, **sums, "fee": money.shown(sums["fee"])}
+    return {
+        "day": f"{datetime.fromtimestamp(day, UTC):%Y-%m-%d}",
+        **of,
+        **counts,
+        **sums,
+        "fee": money.shown(sums["fee"]),
+    }
 
 
 SOURCES: dict[What, Source] = {
