@@ -1,4 +1,4 @@
-"""Adds up in the background what happened, by minute, hour and day: each turn and each message once.
+"""Adds up in the background what happened, by minute, hour, day and month: each turn and each message once.
 
 A turn that is over and has no `counted_at` waits to be counted, however late its transaction came; a unit counts some
 of them and marks them. Nothing is written for it with the turn, whose unit costs enough, and on PostgreSQL all turns of
@@ -22,13 +22,13 @@ from hub.records.tally import COUNTS, HISTOGRAMS, NAMES, Place, Sums, of_message
 from hub.store import Store
 from hub.store.tables import messages, settings, statistics, turns
 
-MINUTE, HOUR, DAY = 60, 3600, 86_400
-SPANS = (MINUTE, HOUR, DAY)
-"""What rows are of, in seconds; those of hours and days stay for ever."""
+MINUTE, HOUR, DAY, MONTH = 60, 3600, 86_400, 30 * 86_400
+SPANS = (MINUTE, HOUR, DAY, MONTH)
+"""What rows are of, in seconds: those of minutes go, the others stay. A month is 30 days, and for long times alone."""
 MINUTES_KEPT = 3 * HOUR
-BATCH = 500
+BATCH = 200
 """Turns, or messages, of a unit."""
-BATCHES = 200
+BATCHES = 500
 """Units a time: what an upgrade finds there is counted over some minutes."""
 SETTLED_FOR = 60.0
 """How long ago messages were settled when they are counted, in seconds."""

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, Integer, and_, bindparam, func, literal_column, null, select
 
 from hub.message import Value
-from hub.records.rollup import DAY, HOUR, MINUTE, SETTLED, UNCOUNTED, counted_until, stored
-from hub.records.tally import COUNTS, HISTOGRAMS, Place, Sums, of_message, of_turn
+from hub.records import histogram
+from hub.records.rollup import DAY, HOUR, MINUTE, MONTH, SETTLED, UNCOUNTED, counted_until, stored
+from hub.records.tally import COUNTS, Place, Sums, of_message, of_turn
 from hub.store.tables import keys, messages, statistics, turns
 
 By = Literal["channel", "agent", "model", "key"]
@@ -65,9 +66,10 @@ def measure(
     if connection.dialect.name == "postgresql":  # all statements see the same moment: none counts what another did
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     found: Found = {}
-    for span, since, until in _parts(asked, per):
-        for key, sums in _counted(connection, asked, (span, since, until), per, by, timed):
-            found.setdefault(key, Sums()).add(sums)
+    for part in _parts(asked, per):
+        _add_counted(connection, found, asked, part, per, by)
+        if timed:
+            _add_timed(connection, found, asked, part, per, by)
     span = SPAN[per or "hour"]
     for at, place, sums in _fresh(connection, _down(asked.since, span), _up(asked.until, span)):
         if asked.has(place):
@@ -123,32 +125,53 @@ def names(connection: Connection) -> dict[int, str]:
     return {row.id: row.name for row in connection.execute(select(keys.c.id, keys.c.name))}
 
 
-def _parts(asked: Asked, per: Per | None) -> list[tuple[int, int, int]]:
-    """The rows to read: days where they are whole, and hours around them."""
+Part = tuple[int, int, int]
+"""Rows of a span, from a start on and before another."""
+
+
+def _parts(asked: Asked, per: Per | None) -> list[Part]:
+    """The rows to read: without `per` those of months and days where they are whole, and of what is around them."""
     if per is not None:
         return [(SPAN[per], _down(asked.since, SPAN[per]), _up(asked.until, SPAN[per]))]
     since, until = _down(asked.since, HOUR), _up(asked.until, HOUR)
-    first, last = _up(since, DAY), _down(until, DAY)
-    if first >= last:
-        return [(HOUR, since, until)]
-    return [(HOUR, since, first), (DAY, first, last), (HOUR, last, until)]
+    parts = list[Part]()
+    for span, longer in ((HOUR, DAY), (DAY, MONTH)):
+        first, last = _up(since, longer), _down(until, longer)
+        if first >= last:
+            return [*parts, (span, since, until)]
+        parts += [(span, since, first), (span, last, until)]
+        since, until = first, last
+    return [*parts, (MONTH, since, until)]
 
 
-def _counted(
-    connection: Connection, asked: Asked, part: tuple[int, int, int], per: Per | None, by: By | None, timed: bool
-) -> Iterator[tuple[tuple[int, Of], Sums]]:
-    span, since, until = part
-    at = (_START if per else _NEVER).label("at")
-    of: Any = (_PLACE[by] if by else null()).label("of")
-    here = and_(statistics.c.span == span, statistics.c.start >= since, statistics.c.start < until, *asked.rows())
+def _add_counted(
+    connection: Connection, found: Found, asked: Asked, part: Part, per: Per | None, by: By | None
+) -> None:
+    at, of = _labels(per, by)
     sums = [func.sum(statistics.c[name]).label(name) for name in COUNTS]
     groups = [column for column, wanted in ((at, per), (of, by)) if wanted]
-    rows = connection.execute(select(at, of, *sums).where(here).group_by(*groups)).mappings()
-    yield from (((row["at"], row["of"] or None), stored(row)) for row in rows if row["turns"] is not None)
-    if timed:
-        histograms = (statistics.c[name] for name in HISTOGRAMS)
-        rows = connection.execute(select(at, of, *histograms).where(here, _ANSWERED)).mappings()
-        yield from (((row["at"], row["of"] or None), stored(row)) for row in rows)
+    query = select(at, of, *sums).where(_here(asked, part)).group_by(*groups)
+    for row in connection.execute(query).mappings():
+        if row["turns"] is not None:
+            found.setdefault((row["at"], row["of"] or None), Sums()).add(stored(row))
+
+
+def _add_timed(connection: Connection, found: Found, asked: Asked, part: Part, per: Per | None, by: By | None) -> None:
+    """Add the histograms: row by row, because a database cannot."""
+    query = select(*_labels(per, by), statistics.c.latency, statistics.c.first_token)
+    for at, of, latency, first_token in connection.execute(query.where(_here(asked, part), _ANSWERED)):
+        sums = found[at, of or None]
+        sums.latency += histogram.unpack(latency)
+        sums.first_token += histogram.unpack(first_token)
+
+
+def _labels(per: Per | None, by: By | None) -> tuple[Any, Any]:
+    return (_START if per else _NEVER).label("at"), (_PLACE[by] if by else null()).label("of")
+
+
+def _here(asked: Asked, part: Part) -> ColumnElement[bool]:
+    span, since, until = part
+    return and_(statistics.c.span == span, statistics.c.start >= since, statistics.c.start < until, *asked.rows())
 
 
 def _fresh(connection: Connection, since: int, until: int) -> Iterator[tuple[float, Place, Sums]]:

@@ -25,6 +25,7 @@ from hub.records.tally import Sums
 from hub.store import Store, open_store
 from hub.store.tables import messages, statistics
 from hub.store.tables import turns as table
+from tests.contracts.bus_plans import Explained
 from tests.hub.engine import Engine, message
 
 NOON = 20_000.0 * DAY + DAY / 2
@@ -118,7 +119,8 @@ async def test_times_end_where_they_are_said_to_and_days_are_those_of_utc(store:
         assert [at for at, _ in await read(store, per="day")] == [midnight - DAY, midnight]
         assert total(await read(store, Asked(since=midnight, until=midnight + HOUR))).turns == 2
         assert total(await read(store, Asked(since=midnight - 1, until=midnight + 1))).turns == 3  # whole hours
-        assert total(await read(store, Asked(since=midnight - 3 * DAY, until=midnight + 2 * DAY))).turns == 4
+        for around in (3 * DAY, 45 * DAY, 400 * DAY):  # whole days, a month, and all there is
+            assert total(await read(store, Asked(since=midnight - around, until=midnight + around))).turns == 4
         await roll_up(store, midnight + DAY)
 
 
@@ -330,3 +332,16 @@ async def test_a_plot_has_every_point_of_every_line(store: Store) -> None:
         None: (24, 1),
         "bot": (24, 1),
     }
+
+
+async def test_nothing_that_is_read_grows_with_the_turns_that_are_stored(engine: Engine) -> None:
+    await save(engine.store, *(turn(f"t{number}") for number in range(10)))
+    await roll_up(engine.store, NOON)
+    explained = Explained(engine.store.store)
+    await roll_up(explained, NOON)
+    for by in (None, "agent"):
+        await explained.read(partial(measure, asked=Asked(since=NOON - 400 * DAY), by=by))
+        await explained.read(partial(plot, window="30d", now=NOON, by=by))
+    plans = [line for plan in explained.plans.values() for line in plan]
+    assert any("ix_turns_uncounted" in line for line in plans)
+    assert [line for line in plans if line.startswith(("SCAN turns", "SCAN messages", "SCAN statistics"))] == []
