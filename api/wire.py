@@ -14,6 +14,7 @@ from api.mistakes import told
 from hub.errors import RequestError
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 JSON = "application/json"
 BODY_SECONDS = 60.0
 DEEPEST = 100
@@ -78,8 +79,11 @@ def _too_deep() -> RequestError:
     return RequestError(f"The body is nested deeper than {DEEPEST} levels.", code="too_complex")
 
 
-def query(type: type[T]) -> T:
+def query(type: type[S]) -> S:
     """What stands behind the `?` as a Struct, empty parameters left out; raises RequestError that names the field."""
+    for field in msgspec.structs.fields(type):
+        if len(request.args.getlist(field.encode_name)) > 1:
+            raise RequestError(f"{field.encode_name}: is given more than once", param=field.encode_name)
     return fit({name: value for name, value in request.args.items() if value}, type, strict=False)
 
 

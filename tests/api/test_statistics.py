@@ -99,6 +99,7 @@ async def test_a_series_has_a_point_for_each_time(facade: Facade, store: Store) 
         ({"since": int(NOW), "until": int(NOW - 9)}, "until: "),
         ({"per": "week"}, "per"),
         ({"key_id": 0}, "key_id"),
+        ({"channel": ["web", "api"]}, "channel: is given more than once"),
     ],
 )
 async def test_what_cannot_be_asked_is_named(facade: Facade, query: dict[str, Any], named: str) -> None:
