@@ -56,6 +56,7 @@ ROUTES = (
     "api.admin.audit",
     "api.admin.statistics",
     "api.admin.trace",
+    "api.admin.logs",
     "api.admin.models",
     "api.admin.agents",
     "api.admin.bots",

@@ -206,12 +206,12 @@ async def file(id: int, index: int) -> Response:
     return Response(await hub.files.read(found), 200, headers, content_type=kind)
 
 
-def cursor(value: str | None, param: str) -> int:
+def cursor(value: str | None, param: str, *, of: str = "a message") -> int:
     """A cursor from a request, 0 for none; raises RequestError."""
     if not value:
         return 0
     if not (value.isascii() and value.isdecimal() and len(value) <= DIGITS):
-        raise RequestError(f"{param} must be the id of a message.", param=param, code="invalid_value")
+        raise RequestError(f"{param} must be the id of {of}.", param=param, code="invalid_value")
     return int(value)
 
 

@@ -16,6 +16,7 @@ from hub.delivery.deliveries import DeliveryRecord
 from hub.errors import Conflict, NotFound
 from hub.fetch import Fetcher
 from hub.files import FileStore
+from hub.logbook import Logbook
 from hub.memory import Entry
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript
@@ -304,6 +305,8 @@ class Hub:
     """The providers of models that there may be."""
     own_tools: Callable[[str], Awaitable[Collection[str]]] = _no_tools
     """The names of the tools that the hub runs for an agent, those of servers that lend it some among them."""
+    logbook: Logbook = field(default_factory=Logbook)
+    """The newest lines of the log of this process."""
     used: Callable[[int], None] = _unnoted
     """Notes that a key was used."""
     local_key: str | None = None

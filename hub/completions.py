@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from hub import tokens, tracing
 from hub.accounts.billing import Bill, Billing
@@ -135,6 +136,7 @@ class Completions:
         self, work: Work, target: Target, cut_off: Callable[[_Said], Usage]
     ) -> AsyncGenerator[_Said, None]:
         """Record what is done in the block; `cut_off` guesses the usage of what ends before its usage came."""
+        bind_contextvars(id=work.id, agent=target.agent)
         bill = self._billing.bill(work.id, target.tariff, work.payer)
         said = _Said(created_at=self._clock(), model=target.model_name, bill=bill)
         async with bill:

@@ -8,12 +8,15 @@ import sys
 import structlog
 
 from hub import tracing
+from hub.logbook import LEVELS, Logbook, mask
 
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+BOOK = Logbook()
+"""The newest lines of this process."""
 
 
 def configure(level: str, *, terminal: bool) -> None:
-    """Set up structlog and, for the libraries, the standard logging; to stderr."""
+    """Set up structlog and, for the libraries, the standard logging; to stderr, and to `BOOK`."""
+    BOOK.level = level
     renderer = (
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
@@ -25,7 +28,7 @@ def configure(level: str, *, terminal: bool) -> None:
     )
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal)
     context = [structlog.contextvars.merge_contextvars, tracing.stamp]
-    shared = [*context, structlog.stdlib.add_log_level, stamp]
+    shared = [*context, structlog.stdlib.add_log_level, mask, BOOK.keep, stamp]
     # Local variables hold what people said, and secrets: no traceback shows them.
     as_json = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
     exceptions = [] if terminal else [as_json]

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from hub.bus import Bus, Free, Lease, Publish
 from hub.channel import Channel, Drafts, Edits, ShowsTyping, State
@@ -218,6 +219,7 @@ class Supervisor:
             await asyncio.gather(task, closing, return_exceptions=True)
 
     async def _run(self, name: str, line: Line) -> None:
+        bind_contextvars(channel=name)
         tell = partial(self._told, name)
         held = Held(name, self._ingress, self._files, self._bus.clock, self.health[name], tell)
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from hub import bus as buses
 from hub import tracing
@@ -326,7 +327,8 @@ def named(outcome: Outcome) -> str:
 
 
 def take_up(lease: Lease, value: Message | Delivery) -> None:
-    """Go on with what the head of a lease was made for, and tell how long it had waited."""
+    """Go on with what the head of a lease was made for, and tell how long it had waited; the log's lines name it."""
+    bind_contextvars(id=lease.head.id, address=str(value.address))
     tracing.resume(value)
     told = {"bothub.message.id": lease.head.id, "bothub.try": lease.tries}
     tracing.past(f"queue {lease.inbox}", lease.head.at, lease.claimed_at, told, kind="consumer")

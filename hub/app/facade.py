@@ -11,6 +11,7 @@ import channels
 from agents.documents import Remembered
 from agents.models.config import PROVIDERS
 from api.ports import Hub, Named, Readiness
+from hub import logs
 from hub.accounts.bootstrap import Bootstrap
 from hub.accounts.ids import agent_id
 from hub.app.agents import Cast
@@ -76,6 +77,7 @@ def facade(live: Live, namespace: UUID, key: Bootstrap) -> Hub:
         channels=lambda: tuple(engine.supervisor.health),
         restart=engine.supervisor.restart,
         own_tools=engine.runners.tools,
+        logbook=logs.BOOK,
         used=engine.last_use.note,
         local_key=engine.config.api.local_key,
         cors=engine.config.api.cors,

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import msgspec
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from hub import bus as buses
 from hub import tracing
@@ -81,6 +82,7 @@ class TurnHandler:
         """The turn as far as it came, by which what is logged from here on goes."""
         turn = RunningTurn(self.persona, work)
         take_up(work.lease, turn.message)
+        bind_contextvars(agent=self.persona.name)
         await turn.begin()
         return turn
 
