@@ -22,18 +22,19 @@ API = "s % 4 = 0"
 """Which sessions are those of programs; the others are chats of three channels."""
 SESSION = {
     "id": "s + 1",
-    "agent": "'agent' || s % {agents}",
-    "address": f"CASE WHEN {API} THEN 'api:' || (s % {{keys}} + 1) || ':s' || s ELSE 'bot' || s % 3 || ':' || s END",
+    "agent": "'agent' || (s % {agents})",
+    "address": f"CASE WHEN {API} THEN 'api:' || (s / 4 % {{keys}} + 1) || ':s' || s"
+    " ELSE 'bot' || (s % 3) || ':' || s END",
     "started_at": "{now} - {seconds} * (1.0 - s / {sessions}.0)",
 }
 TURN = {
     "id": "'turn' || i",
     "agent": SESSION["agent"],
-    "model": "'model' || i % {models}",
+    "model": "'model' || (i / 7 % {models})",
     "address": SESSION["address"],
     "session": "s + 1",
     "session_id": f"CASE WHEN {API} THEN 's' || s END",
-    "key_id": f"CASE WHEN {API} THEN s % {{keys}} + 1 END",
+    "key_id": f"CASE WHEN {API} THEN s / 4 % {{keys}} + 1 END",
     "status": "CASE WHEN i % 50 = 7 THEN 'failed' WHEN i % 100 = 9 THEN 'cancelled' ELSE 'completed' END",
     "response": "'This is what was answered to the question of turn ' || i || ', and a little more of it.'",
     "prompt_tokens": "200 + i % 1000 * 7919 % 1000",

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.records import histogram
@@ -95,10 +95,12 @@ def _add(connection: Connection, happened: Iterable[tuple[float, Place, Sums]], 
                 new.setdefault((span, int(at // span) * span, place), Sums()).add(sums)
     if not new:
         return
-    slots = [(span, start, *place) for span, start, place in new]
-    for row in connection.execute(_THERE, {"slots": slots}).mappings():
+    spans, starts = ({slot[number] for slot in new} for number in (0, 1))
+    # Not by their whole keys: SQLite would compare each row of the table with all of them.
+    for row in connection.execute(_THERE, {"spans": sorted(spans), "starts": sorted(starts)}).mappings():
         place = Place(row["channel"], row["agent"], row["model"], row["key_id"])
-        new[row["span"], row["start"], place].add(stored(row))
+        if there := new.get((row["span"], row["start"], place)):
+            there.add(stored(row))
     connection.execute(_write(connection.dialect.name), [_row(slot, sums) for slot, sums in new.items()])
 
 
@@ -124,7 +126,10 @@ def _write(dialect: str) -> Any:
 
 
 _KEY = tuple(statistics.primary_key.columns)
-_THERE = select(statistics).where(tuple_(*_KEY).in_(bindparam("slots", expanding=True)))
+_THERE = select(statistics).where(
+    statistics.c.span.in_(bindparam("spans", expanding=True)),
+    statistics.c.start.in_(bindparam("starts", expanding=True)),
+)
 _FORGET = delete(statistics).where(statistics.c.span == MINUTE, statistics.c.start < bindparam("before"))
 UNCOUNTED = select(
     turns.c.id,

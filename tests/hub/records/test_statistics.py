@@ -338,6 +338,7 @@ async def test_nothing_that_is_read_grows_with_the_turns_that_are_stored(engine:
     await save(engine.store, *(turn(f"t{number}") for number in range(10)))
     await roll_up(engine.store, NOON)
     explained = Explained(engine.store.store)
+    await save(engine.store, turn("one more"))
     await roll_up(explained, NOON)
     for by in (None, "agent"):
         await explained.read(partial(measure, asked=Asked(since=NOON - 400 * DAY), by=by))
