@@ -123,9 +123,8 @@ def process(book: Logbook) -> LogProcess:
 async def _follow(book: Logbook, wanted: Wanted, after: int | None, keep_alive: float) -> AsyncGenerator[bytes]:
     seen = book.newest if after is None else after
     with book.watch() as news:
-        if book.wrote(seen):
-            yield sse.KEEP_ALIVE
-        else:
+        yield sse.KEEP_ALIVE
+        if not book.wrote(seen):
             seen = book.first - 1
             yield _missed(None)
         while True:
