@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run install dev test test-quick check format lock bench clean
+.PHONY: help run install dev test test-quick check format lock bench screenshots clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ format: dev ## Format the code and fix what ruff can fix
 
 bench: dev ## Measure the budgets
 	@$(BIN)/python -m bench
+
+screenshots: dev ## Draw every page of the panel into docs/images/panel
+	@tools/chromium
+	@$(BIN)/python -m tests.panel.screenshots
 
 lock: ## Resolve the dependencies into both lock files (newer ones: make lock ARGS=--upgrade)
 	@tools/lock $(ARGS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import ceil, floor, log10
+from math import floor, log10
 from typing import Literal
 
 from markupsafe import Markup, escape
@@ -48,8 +48,8 @@ def plot(
     `shown` says a value in words, such as `words.money`.
     """
     said = shown or words.short
-    known = [value for one in series for value in one.values if value is not None]
-    if not at or not known:
+    known = [value for one in series for value in one.values if value is not None]  # zeros are nothing to see
+    if not at or not any(known):
         empty = Markup('<p class="plot-empty">{}</p>').format(words.say("Nothing in this time."))
         return _figure(title, Markup(""), empty)
     tops = _stacked(series) if kind != "line" else [list(one.values) for one in series]
@@ -101,12 +101,13 @@ def _lines(tops: Sequence[Sequence[float | None]], top: float, *, filled: bool) 
                 left, right = _x(run[0][0], len(row)), _x(run[-1][0], len(row))
                 edge = f"{left:.1f},{HEIGHT:g} {points} {right:.1f},{HEIGHT:g}"
                 found.append(Markup('<polygon class="fill c{}" points="{}"/>').format(colour, edge))
-            found.append(Markup('<polyline class="line c{}" points="{}"/>').format(colour, points))
+            form = "point" if run[0] == run[-1] else "line"
+            found.append(Markup('<polyline class="{} c{}" points="{}"/>').format(form, colour, points))
     return Markup("").join(found)
 
 
 def _runs(row: Sequence[float | None]) -> list[list[tuple[int, float]]]:
-    """What lies between the gaps; a lonely moment is drawn as a short line."""
+    """What lies between the gaps; a lonely moment is drawn as a point."""
     runs: list[list[tuple[int, float]]] = [[]]
     for i, value in enumerate(row):
         if value is None:
@@ -165,9 +166,9 @@ def _ticks(top: float, said: Callable[[float | None], str]) -> Markup:
 
 
 def _times(at: Sequence[float]) -> Markup:
-    step = max(1, ceil(len(at) / LABELS))
-    span = at[-1] - at[0]
-    return Markup("").join(_label(at[i], span) for i in range(0, len(at), step))
+    span, last = at[-1] - at[0], len(at) - 1
+    places = sorted({round(last * place / (LABELS - 1)) for place in range(LABELS)})
+    return Markup("").join(_label(at[i], span) for i in places)
 
 
 def _label(moment: float, span: float) -> Markup:
@@ -203,8 +204,8 @@ def _table(
         for i, moment in enumerate(at)
     )
     return Markup(
-        '<table class="for-readers"><caption>{}</caption><thead><tr><th scope="col">{}</th>{}</tr></thead>'
-        "<tbody>{}</tbody></table>"
+        '<div class="for-readers"><table><caption>{}</caption><thead><tr><th scope="col">{}</th>{}</tr></thead>'
+        "<tbody>{}</tbody></table></div>"
     ).format(title, words.say("Time"), head, rows)
 
 

@@ -97,6 +97,19 @@ def _told(says: Words) -> Callable[[Sequence[tuple[str, str]]], list[tuple[str, 
     return lambda tabs: [(says.say(title), path) for title, path in tabs]
 
 
+def _choices(says: Words) -> Callable[..., list[tuple[str, str, bool]]]:
+    def choices(
+        view: Guest, name: str, known: Mapping[str, str], chosen: str | None, none: str = ""
+    ) -> list[tuple[str, str, bool]]:
+        """Links for `ui.switch` that change one word behind the `?`: label, address, and whether it is chosen."""
+        every = [(none, view.with_query(**{name: None}), chosen is None)] if none else []
+        return every + [
+            (says.say(label), view.with_query(**{name: one}), one == chosen) for one, label in known.items()
+        ]
+
+    return choices
+
+
 @cache
 def environment(language: Language) -> Environment:
     """The templates in a language."""
@@ -124,6 +137,7 @@ def environment(language: Language) -> Environment:
         "labelled": labelled,
         "plain": plain,
         "told": _told(says),
+        "choices": _choices(says),
         "markdown": markdown.html,
         "pages": pages(),
         "languages": LANGUAGES,

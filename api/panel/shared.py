@@ -11,6 +11,8 @@ from hub.store import Connection, Store
 T = TypeVar("T")
 FRESH = 1.0
 """For how many seconds what was read is good for others too."""
+KEPT = 60.0
+"""For how many seconds what was read stays in memory at the most, once something else is read."""
 MOST = 200
 """Viewers that are kept up to date at a time."""
 
@@ -24,14 +26,18 @@ class Shared:
         self.viewers = 0
         """How many are kept up to date now."""
 
-    async def read(self, name: str, unit: Callable[[Connection], T]) -> T:
-        """What the unit reads, or read for somebody else a moment ago; the name stands for one unit."""
+    async def read(self, name: str, unit: Callable[[Connection], T], fresh: float = FRESH) -> T:
+        """What the unit reads, or read for somebody else less than `fresh` seconds ago; a name stands for one unit."""
         now = asyncio.get_running_loop().time()
         begun, task = self._reads.get(name, (0.0, None))
-        if task is None or now - begun >= FRESH or (task.done() and task.exception() is not None):
-            task = asyncio.create_task(self._read(unit))
+        if task is None or now - begun >= fresh or (task.done() and task.exception() is not None):
+            self._forget(now)
+            task = asyncio.create_task(self._store.read(unit))  # pyright: ignore[reportArgumentType] - is a coroutine
             self._reads[name] = (now, task)
         return await asyncio.shield(task)
 
-    async def _read(self, unit: Callable[[Connection], T]) -> T:
-        return await self._store.read(unit)
+    def _forget(self, now: float) -> None:
+        """Let go of what nobody will be given any more."""
+        old = [name for name, (begun, task) in self._reads.items() if task.done() and now - begun >= KEPT]
+        for name in old:
+            del self._reads[name]

@@ -16,7 +16,7 @@ from werkzeug.datastructures import MultiDict
 
 from api import current, wire
 from api.panel import guard, render
-from api.panel.shared import Shared
+from api.panel.shared import FRESH, Shared
 from api.panel.words import LANGUAGES, Language, Words, preferred, words
 from api.ports import Hub
 from hub.accounts import logins
@@ -164,9 +164,9 @@ class View(Guest):
     def is_admin(self) -> bool:
         return self.key.role == "admin"
 
-    async def shared(self, name: str, unit: Callable[[Connection], T]) -> T:
-        """What a unit reads that is the same for everybody, read once for all who ask for it at a time."""
-        return await self._shared.read(name, unit)
+    async def shared(self, name: str, unit: Callable[[Connection], T], *, fresh: float = FRESH) -> T:
+        """What a unit reads, read once for all who ask for it within `fresh` seconds; the name says what it is."""
+        return await self._shared.read(name, unit, fresh)
 
     async def holds(self) -> bool:
         """Whether the login still is one; this counts as using it."""

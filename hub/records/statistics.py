@@ -104,13 +104,18 @@ WINDOWS: dict[Window, tuple[Per, int]] = {"1h": ("minute", 60), "24h": ("hour", 
 """What a point of a plot is of, and how many there are; the last one is of the time that is not over yet."""
 
 
-def plot(connection: Connection, window: Window, now: float, by: By | None = None) -> Plot:
-    """A unit, with nothing before it: the points of a window that ends now; by agent a line for each one, and so on."""
+def plot(
+    connection: Connection, window: Window, now: float, by: By | None = None, *, key_id: int | None = None
+) -> Plot:
+    """A unit, with nothing before it: the points of a window that ends now; by agent a line for each one, and so on.
+
+    With `key_id` those of one key.
+    """
     per, many = WINDOWS[window]
     span = SPAN[per]
     last = _down(now, span)
     starts = [last - span * back for back in reversed(range(many))]
-    found = measure(connection, Asked(since=starts[0], until=last + span), per=per, by=by)
+    found = measure(connection, Asked(since=starts[0], until=last + span, key_id=key_id), per=per, by=by)
     lines = sorted({of for _, of in found}, key=lambda of: str(of or "")) if by else [None]
     return Plot(span=span, starts=starts, lines={of: [found.get((at, of), Sums()) for at in starts] for of in lines})
 

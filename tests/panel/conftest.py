@@ -34,7 +34,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     """A hub with the demo agent, and a user beside its admin."""
-    async with running_hub(tmp_path_factory.mktemp("panel"), demo_config()) as here:
+    async with running_hub(tmp_path_factory.mktemp("panel"), demo_config(bus={})) as here:
         desk = Desk(here, browser, {"admin": here.key})
         desk.secrets["user"] = await desk.key()
         yield desk

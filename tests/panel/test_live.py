@@ -1,0 +1,85 @@
+"""Pages that keep themselves up to date, and what the modules add to forms, times and dialogs."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Route, expect
+
+from hub.accounts import logins
+from hub.bus import Publish
+from tests.panel.desk import NARROW, Desk
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+ON = "main[data-live-state=on]"
+
+
+async def test_what_changes_is_shown_without_loading_the_page_again(desk: Desk) -> None:
+    async with desk.sit() as sitting:
+        await sitting.open("/panel/overview")
+        await expect(sitting.page.locator(ON)).to_be_attached()
+        await expect(sitting.page.get_by_text("nobody-hears")).to_have_count(0)
+        await sitting.page.evaluate("window.stayed = true")
+        await desk.here.engine.bus.commit(Publish(inbox="agent:nobody-hears", lane="x", id="x", body=b"{}"))
+        await expect(sitting.page.get_by_text("nobody-hears")).to_be_visible()
+        assert await sitting.page.evaluate("window.stayed")
+
+
+async def test_it_leads_to_the_login_when_that_is_over(desk: Desk) -> None:
+    async with desk.sit() as sitting:
+        await sitting.open("/panel/overview")
+        await expect(sitting.page.locator(ON)).to_be_attached()
+        cookies = await sitting.page.context.cookies(f"{desk.here.url}/panel")
+        token = next(one.get("value", "") for one in cookies if one.get("name") == "bothub_panel")
+        await desk.here.store.write(lambda connection: logins.end(connection, token))
+        await sitting.page.wait_for_url("**/panel/login?next=**")
+
+
+async def test_it_says_when_the_connection_is_gone_and_goes_on_when_it_is_back(desk: Desk) -> None:
+    async with desk.sit() as sitting:
+        gone = True
+
+        async def pass_on(route: Route) -> None:
+            await (route.abort() if gone else route.continue_())
+
+        await sitting.page.route("**/overview/live", pass_on)
+        await sitting.open("/panel/overview")
+        await expect(sitting.page.get_by_text("Reconnecting…")).to_be_visible()
+        gone = False
+        await expect(sitting.page.locator(ON)).to_be_attached()
+        await expect(sitting.page.get_by_text("Reconnecting…")).to_be_hidden()
+        sitting.errors.clear()  # the browser tells of what it could not load
+
+
+async def test_one_logs_in_and_out_with_the_keyboard_alone(desk: Desk) -> None:
+    async with desk.sit(None) as sitting:
+        await sitting.open("/panel/login")
+        await sitting.page.keyboard.type(desk.secrets["user"])
+        await sitting.page.keyboard.press("Enter")
+        await sitting.page.wait_for_url("**/panel/overview")
+        button = sitting.page.get_by_role("button", name="Log out")
+        await button.focus()
+        await sitting.page.keyboard.press("Enter")
+        await sitting.page.wait_for_url("**/panel/login")
+
+
+async def test_language_and_theme_are_chosen_and_kept(desk: Desk) -> None:
+    async with desk.sit() as sitting:
+        await sitting.open("/panel/settings")
+        await sitting.page.get_by_role("link", name="简体中文").click()
+        await expect(sitting.page.locator("h1")).to_have_text("设置")
+        await sitting.page.get_by_title("深色").click()
+        await expect(sitting.page.locator("html")).to_have_attribute("data-theme", "dark")
+        await sitting.open("/panel/overview")
+        await expect(sitting.page.locator("h1")).to_have_text("概览")
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_on_a_phone_the_pages_are_behind_a_button(desk: Desk, javascript: bool) -> None:
+    async with desk.sit(size=NARROW, javascript=javascript) as sitting:
+        await sitting.open("/panel/overview")
+        link = sitting.page.locator(".nav").get_by_text("Settings")
+        await expect(link).to_be_hidden()
+        await sitting.page.get_by_role("button", name="Menu").click()
+        await expect(link).to_be_visible()
+        await link.click()
+        await expect(sitting.page.locator("h1")).to_have_text("Settings")
