@@ -154,6 +154,34 @@ def make(act: Act, name: str, values: dict[str, Any], owner_id: int | None = Non
     return account, secret
 
 
+def found(act: Act, wanted: int | str) -> Account:
+    """A unit: the key that is meant, by its id or secret; raises NotFound, Forbidden where only an admin's key may."""
+    if isinstance(wanted, str):
+        wanted = keyring.find_id(act.connection, wanted, act.now)
+    account = keyring.account(act.connection, wanted, act.now)
+    keyring.guard(act.by.key, account.key)
+    return account
+
+
+def update(act: Act, id: int, values: dict[str, Any]) -> Account:
+    """A unit: change columns of a key; raises what `found` and `keyring.change` raise."""
+    before = found(act, id)
+    account = keyring.change(act.connection, id, values, act.now)
+    keyring.guard(act.by.key, account.key)
+    act.note(f"key:{id}", told(before), told(account))
+    return account
+
+
+def recharge(act: Act, wanted: int | str, amount: int, request: str) -> Account:
+    """A unit: add to a key's balance, once per `request`; raises RequestError for nothing, and what `found` raises."""
+    if amount == 0:
+        raise RequestError("balance: more than 0", param="balance", code="invalid_value")
+    before = found(act, wanted)
+    account = keyring.recharge(act.connection, before.key.id, amount, act.by.name, act.now, request)
+    act.note(f"key:{before.key.id}", told(before), told(account))
+    return account
+
+
 def rotate(act: Act, account: Account, grace: float) -> tuple[Account, str]:
     """A unit: give a key another secret, and return that too; raises Conflict."""
     key, secret = account.key, keys.new_secret(keys.prefix_of(account.key))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import msgspec
 from quart import Blueprint, Response
@@ -74,9 +74,8 @@ async def create() -> Response:
 
     Its secret is in this answer and nowhere else. A key that was made so makes none itself.
     """
-    new, owner = await read(NewOwnKey), _owner()
-    scopes = " ".join(scope for scope in USER_SCOPES if owner.may(scope))
-    values = {"scopes": scopes, **columns(new)}
+    new, owner = await read(NewOwnKey), maker()
+    values = rights(new, owner)
     return answer(shown(*await change("key.create", lambda act: make(act, new.name, values, owner.id))))
 
 
@@ -85,8 +84,8 @@ async def create() -> Response:
 @document({200: ApiKey}, body=Rotation)
 async def renew(id: int) -> Response:
     """Give a key a new secret, which is in this answer and nowhere else; its id, the person, stays."""
-    grace, owner = (await read(Rotation)).grace, _owner()
-    return answer(shown(*await change("key.rotate", lambda act: rotate(act, _own(act, id, owner), grace))))
+    grace, owner = (await read(Rotation)).grace, maker()
+    return answer(shown(*await change("key.rotate", lambda act: rotate(act, own(act, id, owner), grace))))
 
 
 @routes.delete(f"/api/v1/user/api-keys/{ID}")
@@ -94,12 +93,17 @@ async def renew(id: int) -> Response:
 @document({200: Revoked})
 async def revoke(id: int) -> Response:
     """End a key for good."""
-    owner = _owner()
-    await change("key.delete", lambda act: end(act, _own(act, id, owner)))
+    owner = maker()
+    await change("key.delete", lambda act: end(act, own(act, id, owner)))
     return answer({"id": id, "object": "api_key", "deleted": True})
 
 
-def _owner() -> Key:
+def rights(new: NewOwnKey, owner: Key) -> dict[str, Any]:
+    """The columns of a new key of this owner."""
+    return {"scopes": " ".join(scope for scope in USER_SCOPES if owner.may(scope)), **columns(new)}
+
+
+def maker() -> Key:
     """The request's key, which may have keys of its own; raises Forbidden for one that is such a key itself."""
     key = current.key()
     if key.owner_id is not None:
@@ -107,7 +111,7 @@ def _owner() -> Key:
     return key
 
 
-def _own(act: Act, id: int, owner: Key) -> Account:
+def own(act: Act, id: int, owner: Key) -> Account:
     """The key, if it is this owner's; for any other it does not exist."""
     account = keyring.account(act.connection, id, act.now)
     if account.key.owner_id != owner.id:

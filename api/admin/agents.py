@@ -90,22 +90,7 @@ class SavedAgentShown(TypedDict):
 @document({200: Done[SavedAgentShown]}, body=SavedAgent, errors=(404, 409))
 async def put() -> Response:
     """Save an agent, or with `id` change it; it answers at once."""
-    body = wire.decode(await wire.body())
-    said = wire.fit(body, SavedAgent)
-    given = {name: value for name, value in msgspec.structs.asdict(said).items() if value is not UNSET}
-    beside = {name: value for name, value in body.items() if name not in SavedAgent.__struct_fields__}
-    config = config_of(beside) | config_of(given.pop("config", {}))
-    if "id" in config:
-        raise RequestError("config: the id of an agent is 'uuid', beside it", param="config.id")
-    del given["id"]
-    name, owner = given.pop("name", None), given.pop("owner_id", UNSET)
-    if "uuid" in given:
-        config["id"] = str(given.pop("uuid"))
-    params = _params(given.pop("params")) if "params" in given else {}
-    change = Change(kind="agent", id=said.id, name=name, settings=params | config | given, key_id=await _owner(owner))
-    await _refuse_taken(change)
-    [saved] = await save(change)
-    return done(shown(saved, _ids()))
+    return done(shown(await keep(wire.decode(await wire.body())), _ids()))
 
 
 @routes.post("/admin/agent/delete")
@@ -134,6 +119,25 @@ async def index() -> Response:
 async def detail(id: int) -> Response:
     """One agent."""
     return done(shown(await current.hub().definitions.get("agent", id), _ids()))
+
+
+async def keep(body: dict[str, Any]) -> Shown:
+    """Save an agent that a body describes, or with `id` change it; raises what `Definitions.save` raises."""
+    said = wire.fit(body, SavedAgent)
+    given = {name: value for name, value in msgspec.structs.asdict(said).items() if value is not UNSET}
+    beside = {name: value for name, value in body.items() if name not in SavedAgent.__struct_fields__}
+    config = config_of(beside) | config_of(given.pop("config", {}))
+    if "id" in config:
+        raise RequestError("config: the id of an agent is 'uuid', beside it", param="config.id")
+    del given["id"]
+    name, owner = given.pop("name", None), given.pop("owner_id", UNSET)
+    if "uuid" in given:
+        config["id"] = str(given.pop("uuid"))
+    params = _params(given.pop("params")) if "params" in given else {}
+    change = Change(kind="agent", id=said.id, name=name, settings=params | config | given, key_id=await _owner(owner))
+    await _refuse_taken(change)
+    [saved] = await save(change)
+    return saved
 
 
 def shown(one: Shown, ids: Mapping[str, str | None]) -> SavedAgentShown:

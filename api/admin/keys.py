@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import UNSET, UnsetType
 from quart import Blueprint, Response
 
-from api import current
+from api import current, keys
 from api.acts import change
 from api.auth import require
 from api.document import document
 from api.envelope import Amount, Done, Id, Listed, Paging, Text, done, listing
-from api.keys import ApiKey, Grace, KeyFields, Name, WhichKey, columns, end, make, rotate, shown, told, which
+from api.keys import ApiKey, Grace, KeyFields, Name, WhichKey, columns, end, make, rotate, shown, which
 from api.repeats import once
 from api.wire import query, read
 from hub.accounts import keyring, money
-from hub.accounts.audit import Act
-from hub.accounts.keyring import Account, Wanted
+from hub.accounts.keyring import Wanted
 from hub.accounts.keys import Role
-from hub.errors import RequestError
 
 routes = Blueprint("admin-keys", __name__)
 
@@ -27,6 +27,10 @@ class NewKey(KeyFields, kw_only=True):
 
     name: Name
     balance: Amount = 0
+
+    def columns(self) -> dict[str, Any]:
+        """The columns that it gives; raises RequestError for an amount."""
+        return {**columns(self), "balance": money.amount(self.balance, "balance")}
 
 
 class KeyChange(KeyFields, kw_only=True):
@@ -67,7 +71,7 @@ async def apply() -> Response:
     Its secret is in this answer and nowhere else.
     """
     new = await read(NewKey)
-    values = {"month_quota": 0, **columns(new), "balance": money.amount(new.balance, "balance")}
+    values = {"month_quota": 0, **new.columns()}
     return done(shown(*await change("key.create", lambda act: make(act, new.name, values))))
 
 
@@ -78,15 +82,7 @@ async def update() -> Response:
     """Change a key; it holds from the next request on."""
     values = columns(await read(KeyChange))
     wanted = values.pop("id")
-
-    def unit(act: Act) -> Account:
-        before = _found(act, wanted)
-        account = keyring.change(act.connection, wanted, values, act.now)
-        keyring.guard(act.by.key, account.key)
-        act.note(f"key:{wanted}", told(before), told(account))
-        return account
-
-    return done(shown(await change("key.update", unit)))
+    return done(shown(await change("key.update", lambda act: keys.update(act, wanted, values))))
 
 
 @routes.post("/admin/api-key/recharge")
@@ -96,17 +92,10 @@ async def recharge() -> Response:
     """Add to a key's balance, which is spent when the month's quota is."""
     said = await read(Recharge)
     wanted, amount = which(said), money.amount(said.balance, "balance")
-    if amount == 0:
-        raise RequestError("balance: more than 0", param="balance", code="invalid_value")
 
     async def act(request: str) -> tuple[int, object]:
-        def unit(act: Act) -> Account:
-            before = _found(act, wanted)
-            account = keyring.recharge(act.connection, before.key.id, amount, act.by.name, act.now, request)
-            act.note(f"key:{before.key.id}", told(before), told(account))
-            return account
-
-        return 200, {"success": True, "data": shown(await change("key.recharge", unit))}
+        account = await change("key.recharge", lambda act: keys.recharge(act, wanted, amount, request))
+        return 200, {"success": True, "data": shown(account)}
 
     return await once(said, act)
 
@@ -118,7 +107,7 @@ async def reset() -> Response:
     """Give a key a new secret, which is in this answer and nowhere else; its id, the person, stays."""
     said = await read(Reset)
     wanted = which(said)
-    return done(shown(*await change("key.rotate", lambda act: rotate(act, _found(act, wanted), said.grace))))
+    return done(shown(*await change("key.rotate", lambda act: rotate(act, keys.found(act, wanted), said.grace))))
 
 
 @routes.post("/admin/api-key/delete")
@@ -127,7 +116,7 @@ async def reset() -> Response:
 async def delete() -> Response:
     """End a key, and those made with it, for good; its turns and payments stay in the records."""
     wanted = which(await read(WhichKey))
-    await change("key.delete", lambda act: end(act, _found(act, wanted)))
+    await change("key.delete", lambda act: end(act, keys.found(act, wanted)))
     return done()
 
 
@@ -149,12 +138,3 @@ async def detail(id: int) -> Response:
     hub = current.hub()
     now = hub.clock()
     return done(shown(await hub.store.read(lambda connection: keyring.account(connection, id, now))))
-
-
-def _found(act: Act, wanted: int | str) -> Account:
-    """The key that is meant, by its id or secret; raises NotFound, Forbidden where only an admin's key may."""
-    if isinstance(wanted, str):
-        wanted = keyring.find_id(act.connection, wanted, act.now)
-    account = keyring.account(act.connection, wanted, act.now)
-    keyring.guard(act.by.key, account.key)
-    return account

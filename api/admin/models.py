@@ -82,17 +82,7 @@ class SavedModelShown(TypedDict):
 @document({200: Done[SavedModelShown]}, body=SavedModel, errors=(404, 409))
 async def put() -> Response:
     """Save a model, or with `id` change it; it can be asked at once."""
-    said = await read(SavedModel)
-    given = {name: value for name, value in msgspec.structs.asdict(said).items() if value is not UNSET}
-    config = config_of(given.pop("config", {}))
-    prices = {name: None if given[name] is None else _price(given[name], name) for name in given if "price" in name}
-    del given["id"], given["group_id"]
-    name = given.pop("name", None)
-    settings = given | {OURS.get(key, key): value for key, value in config.items()} | prices
-    if "multiple" in settings:
-        settings["multiple"] = bool(settings["multiple"])
-    [saved] = await save(Change(kind="model", id=said.id, name=name, settings=settings, group_id=said.group_id))
-    return done(shown(saved))
+    return done(shown(await keep(await read(SavedModel))))
 
 
 @routes.post("/admin/model/delete")
@@ -132,6 +122,20 @@ async def detail(id: int) -> Response:
 async def providers() -> Response:
     """The providers that a model may have."""
     return done(list(current.hub().providers))
+
+
+async def keep(said: SavedModel) -> Shown:
+    """Save a model, or with `id` change it; raises what `Definitions.save` raises."""
+    given = {name: value for name, value in msgspec.structs.asdict(said).items() if value is not UNSET}
+    config = config_of(given.pop("config", {}))
+    prices = {name: None if given[name] is None else _price(given[name], name) for name in given if "price" in name}
+    del given["id"], given["group_id"]
+    name = given.pop("name", None)
+    settings = given | {OURS.get(key, key): value for key, value in config.items()} | prices
+    if "multiple" in settings:
+        settings["multiple"] = bool(settings["multiple"])
+    [saved] = await save(Change(kind="model", id=said.id, name=name, settings=settings, group_id=said.group_id))
+    return saved
 
 
 def shown(one: Shown) -> SavedModelShown:

@@ -21,6 +21,7 @@ from hub.signals import Signals
 
 PAGES = (
     "api.panel.overview",
+    "api.panel.keys",
     "api.panel.settings",
 )
 """In the order of the navigation."""

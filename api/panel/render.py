@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from api.panel import icons, markdown
+from api.panel import forms, icons, markdown
 from api.panel.words import LANGUAGES, NOTHING, Language, Words, words
 
 if TYPE_CHECKING:
@@ -136,6 +136,8 @@ def environment(language: Language) -> Environment:
         "drawn": icons.icon,
         "labelled": labelled,
         "plain": plain,
+        "trimmed": forms.trimmed,
+        "options": forms.options,
         "told": _told(says),
         "choices": _choices(says),
         "markdown": markdown.html,

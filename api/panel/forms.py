@@ -1,0 +1,77 @@
+"""What a form said, kept so that it can be shown again, and what is wrong with it, beside the fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from werkzeug.datastructures import MultiDict
+
+from hub.accounts.money import UNIT
+from hub.errors import RequestError
+
+if TYPE_CHECKING:
+    from api.panel.view import View
+
+Sentences = Mapping[str, str]
+"""By the field that may be wrong, what to say then; an empty one: what the error says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """The values of fields: a text, True, or the chosen ones of several; `wrong` has sentences by field."""
+
+    values: Mapping[str, Any]
+    wrong: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def of(self, name: str) -> Any:
+        """A field's value; empty where it has none yet."""
+        return self.values.get(name, "")
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with no field of its own."""
+        return self.wrong.get("", "")
+
+
+def wrong(view: View, error: RequestError, sentences: Sentences) -> dict[str, str]:
+    """What an error says, under the field that it is about, or under none."""
+    name = (error.param or "").partition(".")[0].partition("[")[0]
+    if name not in sentences:
+        return {"": str(error)}
+    return {name: view.say(sentences[name]) if sentences[name] else str(error).removeprefix(f"{name}: ")}
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a field that hold something."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def number(form: MultiDict[str, str], name: str) -> Any:
+    """The number in a field, None where it is empty; what is none is left for whoever checks it to name."""
+    text = form.get(name, "").strip()
+    try:
+        return msgspec.json.decode(text) if text else None
+    except msgspec.DecodeError:
+        return text
+
+
+def exact(amount: int | None) -> str:
+    """An integer of money as a field shows it: no digit is lost, and none is there for nothing."""
+    return "" if amount is None else trimmed(Decimal(amount) / UNIT)
+
+
+def trimmed(amount: Decimal | str | float | None) -> str:
+    """A number as a field shows it, without zeros at its end; what is none stays as it is."""
+    try:
+        return "" if amount is None else f"{Decimal(str(amount)).normalize():f}"
+    except InvalidOperation:
+        return str(amount)
+
+
+def options(names: Sequence[str], *known: str) -> list[tuple[str, str]]:
+    """Values and labels of a choice of names, also of those that are chosen and not there any more."""
+    return [(name, name) for name in dict.fromkeys([*names, *filter(None, known)])]
