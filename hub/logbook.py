@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
@@ -33,6 +33,8 @@ LONGEST = 1_000
 """Characters of a text of a line; what is longer loses its end."""
 LONGEST_TRACEBACK = 8_000
 """Characters of a traceback; of a longer one the end is kept, which names the error."""
+AT_ONCE = 200
+"""Lines that a reader looks through before others have their turn."""
 MOST_FIELDS = 32
 BARE = 500
 """Bytes of a line without its texts."""
@@ -117,6 +119,14 @@ def _text(line: LogLine) -> str:
     return "\n".join((line.event, line.logger or "", *map(str, line.fields.values()), line.exception or ""))
 
 
+class News(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reader is told: lines, how many before them are gone, and whether another process wrote before."""
+
+    lines: Sequence[LogLine] = ()
+    missed: int = 0
+    restarted: bool = False
+
+
 class Logbook:
     """Keeps the newest lines of a process; any thread may write."""
 
@@ -187,6 +197,24 @@ class Logbook:
             gone = self.newest - len(self._lines) - number
             skipped = max(0, -gone)
             return tuple(islice(self._lines, skipped, skipped + most)), max(0, gone)
+
+    async def follow(self, wanted: Wanted, after: int | None, silence: float) -> AsyncGenerator[News | None]:
+        """Lines as they are written, from now on or after a number; None at first, and after each `silence` seconds."""
+        seen = self.newest if after is None else after
+        with self.watch() as news:
+            yield None
+            if not self.wrote(seen):
+                seen = self.first - 1
+                yield News(restarted=True)
+            while True:
+                lines, gone = self.after(seen, AT_ONCE)
+                fitting = [line for line in lines if wanted.fits(line)]
+                if gone or fitting:
+                    yield News(lines=fitting, missed=gone)
+                if lines:
+                    seen = lines[-1].id
+                elif not await news.wait(silence):
+                    yield None
 
     def watch(self) -> Watch:
         """Somebody who wants to hear of new lines, in this event loop, for as long as it is entered."""

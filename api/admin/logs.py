@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, TypedDict
 
 import msgspec
@@ -17,13 +18,11 @@ from api.document import Stream, document
 from api.envelope import LIMIT, Done, Items, Text, done
 from api.messages import cursor
 from api.wire import query
-from hub.logbook import Level, Logbook, LogLine, Wanted
+from hub.logbook import Level, Logbook, LogLine, News, Wanted
 
 routes = Blueprint("admin-logs", __name__)
 Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 """Of a line: JavaScript can hold it."""
-AT_ONCE = 200
-"""Lines that are looked through before others have their turn."""
 
 
 class LogProcess(TypedDict):
@@ -112,7 +111,7 @@ async def tail() -> Response:
     asked, book = query(LogTail), current.hub().logbook
     last = request.headers.get("Last-Event-ID")
     after = cursor(last, "Last-Event-ID", of="a line") if last else asked.after
-    return sse.stream(_follow(book, asked.wanted(), after, current.keep_alive()))
+    return sse.stream(_events(book.follow(asked.wanted(), after, current.keep_alive())))
 
 
 def process(book: Logbook) -> LogProcess:
@@ -120,23 +119,14 @@ def process(book: Logbook) -> LogProcess:
     return {"name": f"{socket.gethostname()}:{os.getpid()}", "since": book.since, "level": book.level}
 
 
-async def _follow(book: Logbook, wanted: Wanted, after: int | None, keep_alive: float) -> AsyncGenerator[bytes]:
-    seen = book.newest if after is None else after
-    with book.watch() as news:
-        yield sse.KEEP_ALIVE
-        if not book.wrote(seen):
-            seen = book.first - 1
-            yield _missed(None)
-        while True:
-            lines, gone = book.after(seen, AT_ONCE)
-            fitting = [line for line in lines if wanted.fits(line)]
-            if gone or fitting:
-                told = _missed(gone) if gone else b""
-                yield told + b"".join(b"id: %d\n" % line.id + sse.event(line, "line") for line in fitting)
-            if lines:
-                seen = lines[-1].id
-            elif not await news.wait(keep_alive):
+async def _events(news: AsyncGenerator[News | None]) -> AsyncGenerator[bytes]:
+    async with aclosing(news):
+        async for each in news:
+            if each is None:
                 yield sse.KEEP_ALIVE
+                continue
+            told = _missed(None) if each.restarted else _missed(each.missed) if each.missed else b""
+            yield told + b"".join(b"id: %d\n" % line.id + sse.event(line, "line") for line in each.lines)
 
 
 def _missed(lines: int | None) -> bytes:

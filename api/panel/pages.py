@@ -22,6 +22,7 @@ from hub.signals import Signals
 PAGES = (
     "api.panel.overview",
     "api.panel.keys",
+    "api.panel.logs",
     "api.panel.settings",
 )
 """In the order of the navigation."""

@@ -9,8 +9,10 @@ import asyncio
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 from api.panel.pages import pages
+from hub import logs
 from tests.e2e.here import Here, running_hub
 from tests.e2e.hub import demo_config
 from tests.panel import chromium
@@ -59,4 +61,6 @@ async def live_a_little(here: Here) -> None:
 if __name__ == "__main__":
     to = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     to.mkdir(parents=True, exist_ok=True)
-    asyncio.run(draw(to))
+    logs.configure("info", terminal=False)
+    with patch("socket.gethostname", return_value="hub"), patch("os.getpid", return_value=4711):
+        asyncio.run(draw(to))
