@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from agents import RUNNER
 from agents.context import FACTS, Fact
 from hub.message import NAME
+from hub.when import span
 
 CLOSED = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
 """Unknown keys are refused; ids may be written as numbers; errors never quote what was given."""
@@ -24,6 +25,12 @@ def _pattern(value: str) -> str:
     return value
 
 
+def _long(seconds: float) -> float:
+    if not seconds >= SHORTEST:
+        raise ValueError("must be 2d at least: so long every message is known, that it is not taken twice")
+    return seconds
+
+
 def _one_or_more(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
@@ -32,6 +39,10 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 """Addresses with `*` for any text: `support:12345`, `support:*`, `*`."""
 Money = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
 """An amount, exactly as written."""
+SHORTEST = 2 * 86_400.0
+"""`hub.upkeep.KEEP`: what is on its way, or just was, is kept in any case."""
+Retention = Annotated[float, BeforeValidator(span), Field(allow_inf_nan=False), AfterValidator(_long)]
+"""How long what was said is kept: `90d`, or a number of seconds."""
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
 
 
@@ -131,6 +142,8 @@ class AgentSettings(Closed):
     context: Context = Context()
     routes: tuple[Route, ...] = ()
     """What goes to it, whoever else would answer there."""
+    retention: Retention | None = None
+    """How long what was said is kept, in seconds; None: until somebody erases it."""
     month_quota: Money | None = None
     """What chats may spend with it in a month, where neither they nor their channel have a budget."""
 

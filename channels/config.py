@@ -10,22 +10,12 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from hub.channel import COMMANDS
+from hub.when import span
 
 CLOSED = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
 """Unknown keys are refused; ids may be written as numbers; errors never quote what was given."""
-DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)?")
-UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Groups = Literal["mention", "listen", "open", "off"]
-
-
-def _seconds(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    written = DURATION.fullmatch(value.strip())
-    if not written:
-        raise ValueError("must be a time such as 500ms, 8s, 5m or 1h, or a number of seconds")
-    return float(written[1]) * UNITS[written[2] or "s"]
 
 
 def _url(value: str) -> str:
@@ -34,7 +24,7 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+Seconds = Annotated[float, BeforeValidator(span), Field(ge=0)]
 """A time span: `500ms`, `8s`, `5m`, `1h`, `1d`, or a number of seconds."""
 Url = Annotated[str, AfterValidator(_url)]
 Money = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]

@@ -228,6 +228,10 @@ def reply_id(turn: str) -> str:
     return f"{turn}.reply"
 
 
+COMPACTION = "compaction"
+"""The inbox of what is to be summed up; a lane is a session."""
+
+
 def agent_inbox(agent: str) -> str:
     """The inbox of an agent."""
     return f"agent:{agent}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from math import floor
 from zoneinfo import ZoneInfo
@@ -14,6 +15,21 @@ from hub.message import Value
 SHORTEST = 60.0
 """What is repeated is at least so many seconds apart."""
 FARTHEST = 5 * 366 * 86_400.0
+DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)?")
+UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def span(value: object) -> object:
+    """Seconds of a time span that is written as `500ms`, `8s`, `5m`, `1h` or `90d`; what is no text stays as it is.
+
+    Raises ValueError, which says how it is written.
+    """
+    if not isinstance(value, str):
+        return value
+    written = DURATION.fullmatch(value.strip())
+    if not written:
+        raise ValueError("must be a time such as 500ms, 8s, 5m or 1h, or a number of seconds")
+    return float(written[1]) * UNITS[written[2] or "s"]
 
 
 class Once(Value, frozen=True, kw_only=True, tag_field="kind", tag="once"):

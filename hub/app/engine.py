@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import channels
 from agents.documents import Documents
@@ -27,14 +27,16 @@ from hub.delivery.posts import Posts
 from hub.files import FileStore
 from hub.ingress import Ingress
 from hub.inlet import Door
+from hub.message import COMPACTION
+from hub.records import retention
 from hub.records.exports import job as exports
 from hub.records.jobs import runner
 from hub.records.jobs.runner import Kind, Runner
+from hub.records.retention import Retention
 from hub.records.rooms import StoredRooms
 from hub.signals import Signals
 from hub.store import Store
 from hub.supervise import RUN, Supervisor
-from hub.turns.compaction import INBOX as COMPACTION
 from hub.turns.compaction import Compactor
 from hub.turns.errand import Desk
 from hub.upkeep import Upkeep
@@ -74,7 +76,7 @@ class Engine:
         self.payers = Payers()
         self.crew = Crew(self.bus, self.posts, self.documents, self.timing, self.billing, self.payers)
         self.exports = config.data_dir / exports.FOLDER
-        self.jobs = Runner(self.bus, {"export": Kind(do=exports.export)}, self.exports)
+        self.jobs = Runner(self.bus, self._kinds(), self.exports)
         self._targets: dict[str, Target] = {}
         self.completions = Completions(
             store,
@@ -98,6 +100,20 @@ class Engine:
         self._beside: list[asyncio.Task[None]] = []
         self._started = False
         self.cast = self._recast(config, ())
+
+    def _kinds(self) -> Mapping[str, Kind]:
+        """What is done in the background, because somebody asks or because it is due."""
+        forget = Retention(self._retention)
+        return {
+            "export": Kind(do=exports.export),
+            "retention": Kind(do=forget, every=retention.EVERY, wanted=forget.wanted),
+        }
+
+    def _retention(self) -> Mapping[str | None, float]:
+        """For how many seconds what was said to each agent is kept; None is what models were asked without one."""
+        kept: dict[str | None, float | None] = {name: agent.retention for name, agent in self.config.agents.items()}
+        kept[None] = self.config.api.retention
+        return {name: seconds for name, seconds in kept.items() if seconds is not None}
 
     def _recast(self, config: Config, gone: Collection[str]) -> Cast:
         """Everything that needs no waiting, and that also a process without these roles has to know."""

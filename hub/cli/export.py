@@ -13,13 +13,13 @@ from typing import Any, BinaryIO
 from rich.progress import Progress
 from rich.text import Text
 
-from channels.config import DURATION, UNITS
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
 from hub.cli.output import console, tell
 from hub.errors import Conflict, RequestError
 from hub.records.exports import SOURCES, Page, Wanted, What
 from hub.records.exports.formats import Format, head, write
+from hub.when import DURATION, UNITS
 
 
 def run(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from agents.config import AgentSettings
+from agents.config import AgentSettings, Retention
 from agents.models.config import ModelSettings
 from channels.config import CLOSED, ChannelSettings, Closed, Seconds
 from hub.config.environment import DELIMITER, PREFIX
@@ -62,6 +62,8 @@ class ApiSettings(Closed):
     local_key: str | None = Field(default=None, min_length=1)
     """The name of the key that requests without one act as."""
     turn_timeout: Seconds = 300.0
+    retention: Retention | None = None
+    """How long what models were asked without an agent is kept, in seconds; None: until somebody erases it."""
     cors: tuple[str, ...] = ()
     """Origins whose pages may call the API."""
 

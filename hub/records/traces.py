@@ -39,6 +39,8 @@ PAGE = 200
 """Rows that are read or written at a time."""
 ERASED = "(erased)"
 """What stands where a person's words were."""
+WORDS = ("response", "error", "fingerprint", "session", "request_id", "stages")
+"""What the row of a turn tells beside what it used."""
 STOP_WAIT = 15.0
 """How long an erase waits for a turn that it stopped, in seconds."""
 _REF = re.compile(rb"[0-9a-f]{64}")
@@ -178,8 +180,7 @@ def _blank_turns(connection: Connection, rows: Sequence[Any], _now: float) -> in
 
 def silence(connection: Connection, ids: Sequence[str]) -> int:
     """A unit: take the words out of some turns; returns how many there are."""
-    silent = {"response": None, "error": None, "fingerprint": None, "session": None, "request_id": None}
-    return connection.execute(update(turns).where(turns.c.id.in_(ids)).values(silent)).rowcount
+    return connection.execute(update(turns).where(turns.c.id.in_(ids)).values(dict.fromkeys(WORDS))).rowcount
 
 
 # Schedules: those of their private chats.

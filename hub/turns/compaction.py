@@ -20,7 +20,7 @@ from hub.agent import Agent, Reply, Summarizes
 from hub.bus import Bus, Lease, Publish
 from hub.errors import ModelError, PaymentRequired
 from hub.memory import Summary
-from hub.message import API, Address, Payer, Value
+from hub.message import API, COMPACTION, Address, Payer, Value
 from hub.store import Connection
 from hub.turns import history
 from hub.turns.history import Oldest
@@ -29,7 +29,6 @@ from hub.turns.view import as_chat, brief, within
 from hub.worker import Done, Outcome, Retry, Why, Work
 
 log = structlog.get_logger()
-INBOX = "compaction"
 KEEP = 0.4
 """The part of the room that the newest turns may take when the older ones are summed up."""
 AGAIN = 600.0
@@ -53,7 +52,7 @@ def compaction(turn: RunningTurn, agent: str, session: int, now: float) -> Publi
     )
     after = 0 if turn.past.summary is None else turn.past.summary.upto
     return Publish(
-        inbox=INBOX,
+        inbox=COMPACTION,
         lane=str(session),
         id=f"{memory.summaries(session)}:{after}:{int(now / AGAIN)}",
         body=msgspec.json.encode(wanted),

@@ -44,7 +44,7 @@ def past(connection: Connection, session: int, room: int, without: str, first: E
         if summary is not None and row.id <= summary.upto:
             break
         if isinstance(entry, Summary):
-            summary = summary or entry
+            summary = summary or (entry if entry.text else None)
         elif row.turn != without:
             room -= view.least(entry)
             if room < 0:
@@ -98,13 +98,16 @@ def _first_kept(connection: Connection, session: int, after: int, keep: int) -> 
 
 
 def latest(connection: Connection, session: int) -> tuple[int, Summary | None]:
-    """The session's newest summary and its number; (-1, None) where there is none."""
+    """The session's newest summary and its number; (-1, None) where there is none.
+
+    One that was forgotten has only its number left, after which the next is counted.
+    """
     row = connection.execute(_LATEST, {"turn_": memory.summaries(session)}).first()
     if row is None:
         return -1, None
     summary = memory.decode(row.body)
     assert isinstance(summary, Summary)
-    return row.ordinal, summary
+    return row.ordinal, summary if summary.text else None
 
 
 def keep_summary(connection: Connection, session: int, number: int, summary: Summary, now: float) -> None:

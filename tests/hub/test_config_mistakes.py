@@ -27,7 +27,7 @@ def problems(folder: Path, text: str, **environ: str) -> list[str]:
 MISTAKES = [
     ("stroe: {}", "config.yaml:1: stroe: unknown key; did you mean 'store'?"),
     ("\napi:\n  prot: 1", "config.yaml:3: api.prot: unknown key; did you mean 'port'?"),
-    ("api: {x: 1}", "config.yaml:1: api.x: unknown key; known: host, port, local_key, turn_timeout, cors"),
+    ("api: {x: 1}", "config.yaml:1: api.x: unknown key; known: host, port, local_key, turn_timeout, retention, cors"),
     ("api: {port: much}", "config.yaml:1: api.port: must be a whole number"),
     ("api: {port: 99999}", "config.yaml:1: api.port: must be at most 65535"),
     ("api: [1]", "config.yaml:1: api: must hold keys with values"),
@@ -39,6 +39,14 @@ MISTAKES = [
     (
         "api:\n  host: 0.0.0.0\n  local_key: demo",
         "config.yaml:3: api.local_key: lets everyone in without a key, so api.host must be 127.0.0.1 or ::1",
+    ),
+    (
+        "api: {retention: 1d}",
+        "config.yaml:1: api.retention: must be 2d at least: so long every message is known, that it is not taken twice",
+    ),
+    (
+        MODEL + "agents: {a: {model: demo, retention: long}}",
+        "config.yaml:2: agents.a.retention: must be a time such as 500ms, 8s, 5m or 1h, or a number of seconds",
     ),
     (
         "bus: {lease: 3s}",

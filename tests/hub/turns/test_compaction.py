@@ -15,11 +15,12 @@ from hub.bus import Bus
 from hub.delivery.posts import Posts
 from hub.errors import ModelUnavailable, StoreUnavailable
 from hub.memory import Summary
+from hub.message import COMPACTION as INBOX
 from hub.message import Address
 from hub.model import Usage
 from hub.store.tables import entries, messages
 from hub.turns import history
-from hub.turns.compaction import INBOX, Compactor
+from hub.turns.compaction import Compactor
 from hub.turns.handler import TurnHandler
 from hub.turns.persona import Persona
 from hub.worker import Timing, Worker

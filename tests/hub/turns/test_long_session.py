@@ -10,8 +10,8 @@ from sqlalchemy import Connection, event
 from hub import memory, tokens
 from hub.agent import Afford, Reply, Room, Turn
 from hub.memory import Heard, Said
+from hub.message import COMPACTION as INBOX
 from hub.turns import history
-from hub.turns.compaction import INBOX
 from tests.hub.engine import BOT, CHAT, Engine, message, running
 from tests.hub.turns.test_compaction import summaries_of, turns_of, wanted
 from tests.hub.turns.test_turns import say
