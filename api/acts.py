@@ -19,11 +19,12 @@ def by() -> By:
     return By(key=current.key(), ip=request.remote_addr)
 
 
+def acting(what: str, unit: Callable[[Act], T]) -> Callable[[Connection], T]:
+    """The unit that does something as the request's key, called `what` in the audit."""
+    who, now = by(), current.hub().clock()
+    return lambda connection: unit(Act(connection=connection, what=what, now=now, by=who))
+
+
 async def change(what: str, unit: Callable[[Act], T]) -> T:
     """Do something as the request's key, called `what` in the audit; the unit notes what it changes (`Act.note`)."""
-    who, now = by(), current.hub().clock()
-
-    def acting(connection: Connection) -> T:
-        return unit(Act(connection=connection, what=what, now=now, by=who))
-
-    return await current.hub().store.write(acting)
+    return await current.hub().store.write(acting(what, unit))

@@ -8,11 +8,13 @@ import msgspec
 from quart import Blueprint, Response
 
 from api import current, wire
+from api.acts import acting, change
 from api.auth import require
 from api.document import document
 from hub import access
 from hub.channel import State
 from hub.errors import NotFound, RequestError
+from hub.message import channel_inbox
 from hub.records.health import Health, of_channels
 
 routes = Blueprint("channels", __name__)
@@ -88,7 +90,8 @@ async def show() -> Response:
 async def restart(name: str) -> Response:
     """Have a channel connect anew, whichever process holds it."""
     await _known(name)
-    freed = await current.hub().restart(name)
+    note = acting("channel.restart", lambda act: act.note(channel_inbox(name)))
+    freed = await current.hub().restart(name, note)
     return wire.answer({"success": True, "channel": name, "held": freed}, 202)
 
 
@@ -121,9 +124,7 @@ async def approve(channel: str) -> Response:
     """Let the person in who was given the code."""
     await _known(channel)
     code = (await wire.read(Code)).code
-    hub = current.hub()
-    now = hub.clock()
-    sender = await hub.store.write(lambda connection: access.approve(connection, channel, code, now))
+    sender = await change("pairing.approve", lambda act: access.approve(act, channel, code))
     if sender is None:
         raise RequestError(f"'{code}' is no code that waits in '{channel}'.", param="code", code="unknown_code")
     return wire.answer({"success": True, "userId": sender})

@@ -8,6 +8,7 @@ import msgspec
 from quart import Blueprint, Response
 
 from api import current, posting
+from api.acts import by
 from api.auth import require
 from api.document import document
 from api.openai.parts import read as content
@@ -15,6 +16,7 @@ from api.repeats import once
 from api.wire import answer, read
 from hub.accounts.keys import Key
 from hub.delivery.deliveries import DeliveryRecord
+from hub.delivery.origin import Origin
 from hub.errors import Forbidden, NotFound, RequestError
 from hub.message import Address, Author, Delivery, Part
 
@@ -102,7 +104,7 @@ async def show(id: str) -> Response:
 async def discard(id: str) -> Response:
     """Withdraw a delivery; what was sent already stays, and the answer says how it now is."""
     record = await _mine(id)
-    return answer(shown(await current.hub().posts.discard(id) or record))
+    return answer(shown(await current.hub().posts.discard(id, by()) or record))
 
 
 def check(key: Key, to: Address) -> None:
@@ -123,7 +125,7 @@ async def post(
         author=Author(id=str(key.id), name=key.name, kind="api"),
         expires_at=hub.clock() + EXPIRES_SECONDS if expires_at is None else expires_at,
     )
-    return await hub.posts.deliver(delivery, wait)
+    return await hub.posts.deliver(delivery, wait, Origin(by=by()))
 
 
 def shown(record: DeliveryRecord) -> DeliveryState:

@@ -21,6 +21,8 @@ LIMIT = 20
 """Items of a page unless asked for more."""
 Id = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 """Of a key, a group, a model ... : an integer of the database."""
+Time = Annotated[float, Meta(ge=0, lt=2**33)]
+"""In Unix seconds."""
 Text = Annotated[str, Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
 Word = Annotated[str, Meta(max_length=200, pattern=r"\A[^\s\x00-\x1f\x7f-\x9f]+\Z")]
 """The name of an agent or a model."""

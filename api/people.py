@@ -5,9 +5,11 @@ from __future__ import annotations
 from quart import Blueprint, Response
 
 from api import current, wire
+from api.acts import change
 from api.auth import require
 from api.document import document
 from hub.records.people import Erased, Export
+from hub.records.traces import Person
 
 routes = Blueprint("people", __name__)
 
@@ -25,4 +27,5 @@ async def export(person: str) -> Response:
 @document({200: Erased}, errors=(400, 409))
 async def erase(person: str) -> Response:
     """Erase it for good, and say how much it was."""
+    await change("person.erase", lambda act: act.note(str(Person.parse(person))))
     return wire.answer(await current.hub().people.erase(person))

@@ -13,6 +13,7 @@ from hub.accounts.definitions import Change, Kind, Shown
 from hub.accounts.turns import Ask, Call, TurnRecord, Work
 from hub.channel import State, WebhookAnswer
 from hub.delivery.deliveries import DeliveryRecord
+from hub.delivery.origin import Origin
 from hub.errors import Conflict, NotFound
 from hub.fetch import Fetcher
 from hub.files import FileStore
@@ -23,7 +24,7 @@ from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript
 from hub.records.people import Erased, Export
 from hub.records.sessions import SessionRecord, Written
 from hub.signals import Signals
-from hub.store import Store
+from hub.store import Connection, Store
 from hub.turns.progress import Happening
 from hub.uploads import Uploads
 
@@ -113,8 +114,8 @@ class Models(Protocol):
 class Posts(Protocol):
     """Sends messages to chats."""
 
-    async def deliver(self, delivery: Delivery, wait: float) -> DeliveryRecord:
-        """Put a delivery on its way once per id and wait up to `wait` seconds for its end.
+    async def deliver(self, delivery: Delivery, wait: float, origin: Origin) -> DeliveryRecord:
+        """Put a delivery on its way once per id and wait up to `wait` seconds for its end; the audit has its `origin`.
 
         The address's channel may be a kind's name. Raises RequestError for an unknown channel, InboxFull.
         """
@@ -122,7 +123,7 @@ class Posts(Protocol):
 
     async def find(self, id: str) -> DeliveryRecord | None: ...
 
-    async def discard(self, id: str) -> DeliveryRecord | None:
+    async def discard(self, id: str, by: By) -> DeliveryRecord | None:
         """Withdraw a delivery that nobody has begun to send; returns it as it then is."""
         ...
 
@@ -257,7 +258,7 @@ def _unnoted(_key_id: int) -> None:
     """Nobody asks when a key was used last."""
 
 
-async def _nobody_holds(_channel: str) -> bool:
+async def _nobody_holds(_channel: str, _also: Callable[[Connection], object]) -> bool:
     return False
 
 
@@ -294,8 +295,8 @@ class Hub:
     """The names of the enabled channels."""
     webhooks: Mapping[tuple[str, str], Push] = field(default_factory=dict[tuple[str, str], Push])
     """What takes the pushes to `/webhooks/<kind>/<channel>`."""
-    restart: Callable[[str], Awaitable[bool]] = _nobody_holds
-    """Has a channel connect anew; says whether a process held it."""
+    restart: Callable[[str, Callable[[Connection], object]], Awaitable[bool]] = _nobody_holds
+    """Has a channel connect anew, with a unit that notes it; says whether a process held it."""
     refresh: Callable[[], Awaitable[None]] = _knows_all
     """Has this process know what others saved until now; for who looks for a name that there is not."""
     definitions: Definitions = field(default_factory=Nothing)

@@ -13,6 +13,7 @@ from msgspec import Meta
 from quart import Blueprint, Response
 
 from api import conversations, current
+from api.acts import change
 from api.auth import require
 from api.document import Content, document
 from api.openai.answers import Call
@@ -197,6 +198,7 @@ async def erase(id: int) -> Response:
     A turn that runs is told to stop first; 409 when it does not. The next message begins another session.
     """
     session = await _mine(id)
+    await change("session.erase", lambda act: act.note(f"session:{session.id}"))
     await _sessions().erase(session)
     return answer({"id": str(session.id), "object": "session", "deleted": True})
 

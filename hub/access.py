@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.accounts.audit import Act
 from hub.message import Message, Value
 from hub.store.tables import pairings
 
@@ -144,8 +145,9 @@ def is_paired(connection: Connection, channel: str, sender: str) -> bool:
     return connection.execute(query).scalar() is not None
 
 
-def request(connection: Connection, channel: str, sender: str, name: str, now: float) -> str | None:
+def request(act: Act, channel: str, sender: str, name: str) -> str | None:
     """A unit: the sender's pairing code, the same for an hour; None while three others wait."""
+    connection, now = act.connection, act.now
     _lock(connection, channel)
     mine = (pairings.c.channel == channel, pairings.c.sender == sender)
     found = connection.execute(select(pairings).where(*mine)).first()
@@ -159,6 +161,7 @@ def request(connection: Connection, channel: str, sender: str, name: str, now: f
     code = "".join(secrets.choice(LETTERS) for _ in range(CODE_LENGTH))
     row = {"channel": channel, "sender": sender, "name": name, "code": code, "created_at": now}
     connection.execute(_upsert(connection, {**row, "expires_at": now + CODE_SECONDS}))
+    act.note(_person(channel, sender), after={"expires_at": int(now + CODE_SECONDS)})
     return code
 
 
@@ -200,7 +203,7 @@ def paired(connection: Connection, channel: str) -> list[Paired]:
     ]
 
 
-def approve(connection: Connection, channel: str, code: str, now: float) -> str | None:
+def approve(act: Act, channel: str, code: str) -> str | None:
     """A unit: approve the sender who was given this code; returns the sender, None for a wrong or old code."""
     statement = (
         update(pairings)
@@ -208,15 +211,30 @@ def approve(connection: Connection, channel: str, code: str, now: float) -> str 
             pairings.c.channel == channel,
             pairings.c.code == code.strip().upper(),
             pairings.c.approved_at.is_(None),
-            pairings.c.expires_at > now,
+            pairings.c.expires_at > act.now,
         )
-        .values(approved_at=now)
+        .values(approved_at=act.now)
         .returning(pairings.c.sender)
     )
-    return connection.execute(statement).scalar()
+    sender = act.connection.execute(statement).scalar()
+    if sender is not None:
+        act.note(_person(channel, sender), after={"paired": True})
+    return sender
 
 
-def revoke(connection: Connection, channel: str, sender: str) -> bool:
-    """A unit: forget a sender; says whether there was one."""
+def revoke(act: Act, channel: str, sender: str) -> bool:
+    """A unit: make somebody a stranger again; says whether they waited or were approved."""
+    gone = drop(act.connection, channel, sender)
+    if gone:
+        act.note(_person(channel, sender), after={"paired": False})
+    return gone
+
+
+def drop(connection: Connection, channel: str, sender: str) -> bool:
+    """A unit: forget a sender of whom everything is erased; says whether there was one."""
     gone = delete(pairings).where(pairings.c.channel == channel, pairings.c.sender == sender)
     return connection.execute(gone).rowcount > 0
+
+
+def _person(channel: str, sender: str) -> str:
+    return f"{channel}:{sender}"

@@ -10,6 +10,7 @@ import msgspec
 
 from hub import access, chats, facts, memory, tracing
 from hub.access import Rules
+from hub.accounts.audit import Act, By
 from hub.agent import Fact
 from hub.bus import Bus, Operation, Outcome, Publish, Stop
 from hub.channel import COMMANDS
@@ -121,10 +122,13 @@ class Commands:
 
     async def pairing(self, message: Message) -> Offer:
         """How the sender of a message is let in: with the code that was made for them, the same for an hour."""
-        channel, sender = message.address.channel, message.author
-        code = await self._bus.store.write(
-            lambda connection: access.request(connection, channel, sender.id, sender.name, self._bus.clock())
-        )
+        channel, sender, now = message.address.channel, message.author, self._bus.clock()
+
+        def request(connection: Connection) -> str | None:
+            act = Act(connection=connection, what="pairing.request", now=now, by=By(called=message.sender))
+            return access.request(act, channel, sender.id, sender.name)
+
+        code = await self._bus.store.write(request)
         if code is None:
             return Offer(text="Too many people wait for approval here; try again later.")
         text = (

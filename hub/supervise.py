@@ -31,6 +31,7 @@ from hub.inlet import Inlet
 from hub.message import channel_inbox
 from hub.records.health import Health, record
 from hub.retry import delay
+from hub.store import Connection
 from hub.worker import Defer, Done, Outcome, Timing, Why, Work, Worker
 
 log = structlog.get_logger()
@@ -176,9 +177,9 @@ class Supervisor:
     async def _announce(self, lane: str) -> None:
         await self._bus.commit(Publish(inbox=RUN, lane=lane, id=lane, body=b""))
 
-    async def restart(self, name: str) -> bool:
-        """Have a channel connect anew, whichever process holds it; says whether one did."""
-        [freed] = await self._bus.commit(Free(inbox=RUN, lane=lane_of(name)))
+    async def restart(self, name: str, also: Callable[[Connection], object] | None = None) -> bool:
+        """Have a channel connect anew, whichever process holds it; says whether one did. `also` is a unit beside it."""
+        [freed] = await self._bus.commit(Free(inbox=RUN, lane=lane_of(name)), also=also)
         return freed
 
     def stop_listening(self) -> None:

@@ -36,11 +36,11 @@ def message_id(id: int, due: float) -> str:
     return f"schedule:{id}:{int(due)}"
 
 
-def add(connection: Connection, key: str, rule: Rule, now: float) -> Rule:
-    """Store a schedule, once per key; raises RequestError where there are enough."""
+def add(connection: Connection, key: str, rule: Rule, now: float) -> tuple[Rule, bool]:
+    """Store a schedule, once per key, and say whether it is new; raises RequestError where there are enough."""
     found = connection.execute(select(schedules).where(schedules.c.key == key)).first()
     if found is not None:
-        return _rule(found)
+        return _rule(found), False
     if len(mine(connection, rule.agent, rule.address)) >= MOST:
         raise RequestError(f"There are {MOST} schedules here already: cancel one first.")
     row = {
@@ -54,7 +54,7 @@ def add(connection: Connection, key: str, rule: Rule, now: float) -> Rule:
         "created_at": now,
     }
     made = connection.execute(insert(schedules).values(row).returning(schedules.c.id)).scalar_one()
-    return msgspec.structs.replace(rule, id=made)
+    return msgspec.structs.replace(rule, id=made), True
 
 
 def mine(connection: Connection, agent: str, address: Address) -> list[Rule]:

@@ -8,7 +8,7 @@ from quart import Blueprint, Response
 
 from api.auth import require
 from api.document import document
-from api.envelope import Id, Listed, Paging, Text, listing
+from api.envelope import Id, Listed, Paging, Text, Time, listing
 from api.wire import query
 from hub.accounts import audit
 from hub.accounts.audit import Record
@@ -19,15 +19,24 @@ routes = Blueprint("admin-audit", __name__)
 
 
 class AuditQuery(Paging, kw_only=True):
-    """Which changes to list: of a kind such as `key.update`, of a thing such as `key:7`, made by a key."""
+    """Which changes to list: of a kind such as `key.update`, of a thing such as `key:7`, made by a key, in a time.
+
+    Times are Unix seconds; what was done at `until` is not in it.
+    """
 
     what: Text | None = None
     target: Text | None = None
     key_id: Id | None = None
+    since: Time | None = None
+    until: Time | None = None
 
 
 class Change(TypedDict):
-    """A change: the fields that differ `before` and `after`; without `key_id` it was made at the command line."""
+    """A change: the fields that differ `before` and `after`.
+
+    It was made `by` a key, or `agent:NAME`, which `key_id` may have asked, a person in a chat, the command line or the
+    start of the hub.
+    """
 
     id: int
     at: int
@@ -48,7 +57,15 @@ async def index() -> Response:
     asked = query(AuditQuery)
 
     def unit(connection: Connection, part: Part) -> Page[Record]:
-        return audit.listed(connection, part, what=asked.what, target=asked.target, key_id=asked.key_id)
+        return audit.listed(
+            connection,
+            part,
+            what=asked.what,
+            target=asked.target,
+            key_id=asked.key_id,
+            since=asked.since,
+            until=asked.until,
+        )
 
     return await listing(asked, unit, shown)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
-from hub.accounts import KEY_VARIABLES
+from hub.accounts import KEY_VARIABLES, keys
+from hub.accounts.audit import Act
 from hub.accounts.keys import new_secret
 from hub.accounts.private import write_once
 from hub.errors import ConfigError
@@ -30,6 +32,19 @@ class Bootstrap(Value, frozen=True, kw_only=True):
     secret: str
     path: Path | None = None
     made: bool = False
+
+
+def keep(act: Act, first: Bootstrap, local: str | None) -> None:
+    """A unit: have the store know the secret, and the key that local clients act as; what that changes is noted."""
+    connection = act.connection
+    before = keys.declared(connection, first.secret)
+    keys.ensure_bootstrap(connection, first.secret, act.now, only=first.path is None)
+    if local is not None:
+        keys.ensure_local(connection, local, act.now)
+    for id, after in keys.declared(connection, first.secret).items():  # noqa: A001 - a key's
+        if before.get(id) != after:
+            what = "key.update" if id in before else "key.create"
+            replace(act, what=what).note(f"key:{id}", before.get(id), after)
 
 
 class _File(msgspec.Struct, frozen=True, rename="camel"):

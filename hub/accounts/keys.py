@@ -208,6 +208,14 @@ def ensure_bootstrap(connection: Connection, secret: str, now: float, *, only: b
     return key_of(connection.execute(_FIND, {"hash_": row["hash"], "now": now}).one())
 
 
+def declared(connection: Connection, secret: str) -> dict[int, dict[str, Any]]:
+    """A unit: what `ensure_bootstrap` and `ensure_local` may change, by the keys' ids."""
+    columns = (keys.c.id, keys.c.name, keys.c.role, keys.c.active, keys.c.source)
+    mine = keys.c.source.in_([BOOTSTRAP, "config"]) | (keys.c.hash == hash_of(secret))
+    query = select(*columns).where(mine).order_by(keys.c.id)
+    return {row["id"]: dict(row) for row in connection.execute(query).mappings()}
+
+
 def ensure_local(connection: Connection, name: str, now: float) -> Key:
     """A unit: the user key without a secret that keyless local clients act as, made if it is not there."""
     found = find_local(connection, name)

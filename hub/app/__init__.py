@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from api.app import create_app
 from api.serve import listen
 from api.serve import serve as serve_http
-from hub.accounts.bootstrap import Bootstrap, bootstrap
+from hub.accounts.audit import START, Act, By
+from hub.accounts.bootstrap import Bootstrap, bootstrap, keep
 from hub.accounts.ids import namespace
-from hub.accounts.keys import ensure_bootstrap, ensure_local
 from hub.app.engine import GRACE, Engine
 from hub.app.facade import facade
 from hub.app.live import Live
@@ -51,12 +51,10 @@ async def open_signals(url: str) -> Signals:
 async def first_key(config: Config, store: Store, clock: Callable[[], float], given: str | None) -> Bootstrap:
     """The admin key, given by the operator or kept in a file, and the local key; both are in the store afterwards."""
     first = bootstrap(config.data_dir, given)
-    local = config.api.local_key
 
     def ensure(connection: Connection) -> None:
-        ensure_bootstrap(connection, first.secret, clock(), only=first.path is None)
-        if local is not None:
-            ensure_local(connection, local, clock())
+        act = Act(connection=connection, what="key.create", now=clock(), by=By(called=START))
+        keep(act, first, config.api.local_key)
 
     await store.write(ensure)
     return first

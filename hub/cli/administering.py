@@ -324,4 +324,19 @@ def jobs_cancel(call: Call, id: int) -> None:
     cancel(call, id)
 
 
-COMMANDS = (models, agents, keys, groups, grants, usage, export, jobs)
+@click.command("audit")
+@click.option("--what", metavar="KIND", help="Only changes of a kind, such as post or key.update.")
+@click.option("--target", metavar="THING", help="Only changes to something, such as key:7 or support:42.")
+@click.option("--key", type=int, metavar="ID", help="Only what this key did, or had an agent do.")
+@click.option("--days", type=click.IntRange(1, 3660), help="Only the last so many.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="So many at most.")
+@takes_json
+@click.pass_obj
+def audit(call: Call, what: str | None, target: str | None, key: int | None, days: int | None, limit: int) -> None:
+    """Show who changed what, the newest last."""
+    from hub.cli.audit import run
+
+    run(call, what, target, key, days, limit)
+
+
+COMMANDS = (models, agents, keys, groups, grants, usage, export, jobs, audit)

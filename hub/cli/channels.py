@@ -9,6 +9,7 @@ from hub.cli.call import Call
 from hub.cli.desk import Desk, work
 from hub.cli.output import Failed, ago, done, table, tell
 from hub.errors import RequestError
+from hub.message import channel_inbox
 from hub.records.health import Health, of_channels
 from hub.supervise import RUN, lane_of
 
@@ -41,7 +42,8 @@ def restart(call: Call, name: str) -> None:
     async def task(desk: Desk) -> None:
         if name not in desk.config.channels:
             raise RequestError(f"There is no channel '{name}'.", param="channel")
-        [freed] = await desk.bus.commit(Free(inbox=RUN, lane=lane_of(name)))
+        note = desk.acting("channel.restart", lambda act: act.note(channel_inbox(name)))
+        [freed] = await desk.bus.commit(Free(inbox=RUN, lane=lane_of(name)), also=note)
         if not freed:
             raise Failed(f"No hub holds '{name}' now; it connects when one starts.")
 

@@ -6,23 +6,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import click
-import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
-from hub.bus import AlreadyThere, Publish
+from hub.accounts.audit import By
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
 from hub.cli.output import Failed, ago, short, tell
 from hub.cli.output import done as line_of
-from hub.errors import RequestError
-from hub.message import Delivery, File, Message, next_try
+from hub.errors import Conflict, RequestError
+from hub.message import File, next_try
 from hub.records import deadletters
 from hub.records.deadletters import Closing, DeadLetter
 from hub.store import Connection
 
-EXPIRES = 24 * 3600.0
-"""A delivery that is tried again gets this long if its time is over, in seconds."""
 FIRST_WORDS = 72
 Act = Callable[[Desk, DeadLetter], Awaitable[str | None]]
 """Does something with a dead message; returns the id it goes on as, if any; raises Failed."""
@@ -85,7 +82,7 @@ async def _one(desk: Desk, id: str, inbox: str | None, act: Act) -> Result:
     try:
         letter = await _find(desk, id, inbox)
         return Result(id=id, inbox=letter.inbox, new_id=await act(desk, letter))
-    except Failed as error:
+    except (Failed, Conflict) as error:
         return Result(id=id, inbox=inbox, error=str(error))
 
 
@@ -113,63 +110,25 @@ def _closed(letter: DeadLetter) -> str:
 
 
 async def _retry(desk: Desk, letter: DeadLetter) -> str:
-    if not letter.lane:
-        raise Failed(f"'{letter.id}' could not be read when it came, so it cannot be tried again; discard it.")
-    again = Publish(
-        inbox=letter.inbox, lane=letter.lane, id=next_try(letter.id), body=_fresh(letter, desk.now), once=True
-    )
-    try:
-        await desk.bus.commit(again, also=lambda connection: _close(connection, letter, "retried", desk.now))
-    except AlreadyThere:
-        raise Failed(f"'{letter.id}' was retried already, as '{again.id}'.") from None
-    return again.id
+    return await deadletters.retry(desk.bus, letter, By())
 
 
 async def _discard(desk: Desk, letter: DeadLetter) -> None:
-    await desk.store.write(lambda connection: _close(connection, letter, "discarded", desk.now))
-
-
-def _close(connection: Connection, letter: DeadLetter, reason: Closing, now: float) -> None:
-    """A unit that undoes all it is part of when somebody else was first."""
-    if not deadletters.close(connection, letter.inbox, letter.id, reason, now):
-        raise Failed(f"Somebody else has just seen to '{letter.id}'.")
-
-
-def _fresh(letter: DeadLetter, now: float) -> bytes:
-    """The body to publish again: a delivery whose time is over gets another day, or it would be dead at once."""
-    delivery = _read(letter)
-    if not isinstance(delivery, Delivery) or delivery.expires_at is None or delivery.expires_at > now:
-        return letter.body
-    return msgspec.json.encode(msgspec.structs.replace(delivery, expires_at=now + EXPIRES))
-
-
-def _read(letter: DeadLetter) -> Message | Delivery | None:
-    """What the message says, None when it cannot be read."""
-    kind = Delivery if letter.inbox.startswith("channel:") else Message
-    try:
-        return msgspec.json.decode(letter.body, type=kind)
-    except msgspec.MsgspecError:
-        return None
+    await desk.change("dead.discard", lambda act: deadletters.discard(act, letter))
 
 
 def _words(letter: DeadLetter) -> str:
-    said = _read(letter)
+    said = letter.said
     if said is None:
         return letter.body.decode(errors="replace")
     return said.text or ", ".join(part.name for part in said.parts if isinstance(part, File))
-
-
-def _place(letter: DeadLetter) -> str:
-    """The address, or the lane where the body does not tell it."""
-    said = _read(letter)
-    return str(said.address) if said is not None else letter.lane
 
 
 def _data(letter: DeadLetter) -> dict[str, object]:
     return {
         "id": letter.id,
         "inbox": letter.inbox,
-        "address": _place(letter) or None,
+        "address": letter.place or None,
         "lane": letter.lane or None,
         "at": letter.at,
         "died_at": letter.died_at,
@@ -194,7 +153,7 @@ def _shown(letters: list[DeadLetter], total: int, now: float) -> list[Renderable
 def _entry(letter: DeadLetter, now: float) -> Text:
     tries = "1 try" if letter.attempts == 1 else f"{letter.attempts} tries"
     after = f" after {tries}" if letter.attempts else ""
-    place = _place(letter)
+    place = letter.place
     entry = Text.assemble((letter.id, "bold cyan"), "\n  ", letter.inbox)
     if place:
         entry.append(f"  to {place}" if letter.inbox.startswith("channel:") else f"  from {place}")

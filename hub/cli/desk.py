@@ -19,7 +19,7 @@ from hub.config import Config, load
 from hub.delivery.posts import Channels, Posts
 from hub.errors import Conflict, NotFound
 from hub.signals.local import LocalSignals
-from hub.store import Store, open_store
+from hub.store import Connection, Store, open_store
 from hub.store.migrate import HEAD, behind, migrate, revision
 
 T = TypeVar("T")
@@ -40,6 +40,15 @@ class Desk:
     def now(self) -> float:
         return self.bus.clock()
 
+    def acting(self, what: str, unit: Callable[[Act], T]) -> Callable[[Connection], T]:
+        """The unit that does something from the command line, called `what` in the audit."""
+        now = self.now
+        return lambda connection: unit(Act(connection=connection, what=what, now=now))
+
+    async def change(self, what: str, unit: Callable[[Act], T]) -> T:
+        """Do it in one transaction; the unit notes what it changes (`Act.note`)."""
+        return await self.store.write(self.acting(what, unit))
+
 
 def work(call: Call, task: Callable[[Desk], Awaitable[T]]) -> T:
     """Do something with the store of a configuration; raises ConfigError, StoreUnavailable."""
@@ -50,9 +59,8 @@ def act(call: Call, what: str, unit: Callable[[Act], T]) -> T:
     """Change something in one transaction, called `what` in the audit; raises Failed for what is not there or taken."""
 
     async def task(desk: Desk) -> T:
-        now = desk.now
         with failing():
-            return await desk.store.write(lambda connection: unit(Act(connection=connection, what=what, now=now)))
+            return await desk.change(what, unit)
 
     return work(call, task)
 

@@ -28,7 +28,7 @@ def approve(call: Call, channel: str, code: str) -> None:
 
     async def task(desk: Desk) -> tuple[str, str]:
         name = desk.posts.channels.name(channel)
-        sender = await desk.store.write(lambda connection: access.approve(connection, name, code, desk.now))
+        sender = await desk.change("pairing.approve", lambda act: access.approve(act, name, code))
         if sender is None:
             raise Failed(f"'{code}' is no code that waits in '{name}': it was mistyped, used, or is over an hour old.")
         return name, sender
@@ -43,7 +43,7 @@ def revoke(call: Call, channel: str, sender: str) -> None:
 
     async def task(desk: Desk) -> str:
         name = desk.posts.channels.name(channel)
-        if not await desk.store.write(lambda connection: access.revoke(connection, name, sender)):
+        if not await desk.change("pairing.revoke", lambda act: access.revoke(act, name, sender)):
             raise Failed(f"'{sender}' neither waits nor was approved in '{name}'.")
         return name
 

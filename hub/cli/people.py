@@ -54,6 +54,7 @@ def erase(call: Call, person: str, *, yes: bool) -> None:
     async def task(desk: Desk) -> Erased:
         with console(stderr=True).status("erasing") as status:
             try:
+                await desk.change("person.erase", lambda act: act.note(person))
                 return await _people(desk).erase(
                     person, lambda step, done: status.update(f"erasing: {done} {WORDS[step]}")
                 )

@@ -7,10 +7,12 @@ import secrets
 import click
 from rich.text import Text
 
+from hub.accounts.audit import By
 from hub.cli.call import Call
 from hub.cli.desk import Desk, work
 from hub.cli.output import tell
 from hub.delivery.deliveries import DeliveryRecord
+from hub.delivery.origin import Origin
 from hub.errors import RequestError
 from hub.message import Address, Author, Delivery
 from hub.message import Text as Said
@@ -40,7 +42,7 @@ async def _post(desk: Desk, to: Address, text: str, wait: float) -> tuple[Delive
         author=AUTHOR,
         expires_at=desk.now + EXPIRES,
     )
-    record = await desk.posts.deliver(delivery, wait)
+    record = await desk.posts.deliver(delivery, wait, Origin(by=By()))
     return record, desk.posts.waiting_because(record)
 
 

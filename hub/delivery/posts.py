@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import msgspec
 
 from hub import tracing
+from hub.accounts.audit import By
 from hub.agent import Receipt
-from hub.bus import Bus, Hold, Lease, Publish
+from hub.bus import AlreadyThere, Bus, Hold, Lease, Publish
 from hub.delivery.deliveries import DeliveryRecord, carrier, find
+from hub.delivery.origin import Origin
 from hub.errors import RequestError
 from hub.message import Address, Delivery, channel_inbox
 from hub.signals import POLL
+from hub.store import Connection
 
 NOT_ENABLED = "channel not enabled"
 WAIT = 10.0
@@ -75,20 +79,29 @@ class Posts:
         self.refresh: Callable[[], Awaitable[None]] = _knows_all
         """Has this process know of channels that others saved."""
 
-    async def post(self, delivery: Delivery, hold: Lease | None = None) -> Receipt:
+    async def post(self, delivery: Delivery, origin: Origin | None = None, hold: Lease | None = None) -> Receipt:
         """Deliver what a tool posts, and tell it what has become of that so far; raises what `deliver` raises."""
         delivery = msgspec.structs.replace(delivery, expires_at=self._bus.clock() + EXPIRES)
-        return self.receipt(await self.deliver(delivery, WAIT, hold))
+        return self.receipt(await self.deliver(delivery, WAIT, origin, hold))
 
-    async def deliver(self, delivery: Delivery, wait: float, hold: Lease | None = None) -> DeliveryRecord:
+    async def deliver(
+        self, delivery: Delivery, wait: float, origin: Origin | None = None, hold: Lease | None = None
+    ) -> DeliveryRecord:
         """Put a delivery on its way once per id and wait up to `wait` seconds for its end.
 
-        With `hold` only while that lease holds. Raises RequestError for an unknown channel, InboxFull, LeaseLost.
+        With an `origin` the audit has it, also once. With `hold` only while that lease holds. Raises RequestError for
+        an unknown channel, InboxFull, LeaseLost.
         """
         delivery = msgspec.structs.replace(delivery, address=await self.resolve(delivery.address))
         held = [Hold(lease=hold)] if hold is not None else []
+
+        def note(connection: Connection) -> None:
+            if origin is not None:
+                origin.note(connection, "post", delivery.address, self._bus.clock(), delivery=delivery.id)
+
         with self._bus.signals.listen(f"delivery.{delivery.id}") as ends:
-            await self._bus.commit(*held, publish(delivery, bounded=True))
+            with suppress(AlreadyThere):
+                await self._bus.commit(*held, publish(delivery, bounded=True, once=True), also=note)
             record = await self.find(delivery.id)
             assert record is not None, "it was just stored"
             if delivery.address.channel not in self.channels.enabled:
@@ -106,13 +119,18 @@ class Posts:
         """A delivery as it now is."""
         return await self._bus.store.read(lambda connection: find(connection, id))
 
-    async def discard(self, id: str) -> DeliveryRecord | None:
+    async def discard(self, id: str, by: By) -> DeliveryRecord | None:
         """Withdraw a delivery that nobody has begun to send; returns it as it then is."""
         record = await self.find(id)
         if record is None:
             return None
         newest = await self._bus.store.read(lambda connection: carrier(connection, id))
-        await self._bus.withdraw(channel_inbox(record.delivery.address.channel), newest, "dead", "discarded")
+        address, now = record.delivery.address, self._bus.clock()
+
+        def note(connection: Connection) -> None:
+            Origin(by=by).note(connection, "delivery.discard", address, now, delivery=record.delivery.id)
+
+        await self._bus.withdraw(channel_inbox(address.channel), newest, "dead", "discarded", also=note)
         self._bus.signals.send(f"delivery.{record.delivery.id}")
         return await self.find(id)
 
@@ -149,7 +167,7 @@ class Posts:
         return record.last_error
 
 
-def publish(delivery: Delivery, *, bounded: bool = False) -> Publish:
+def publish(delivery: Delivery, *, bounded: bool = False, once: bool = False) -> Publish:
     """The operation that puts a delivery into its channel's inbox."""
     delivery = tracing.marked(delivery)
     return Publish(
@@ -158,4 +176,5 @@ def publish(delivery: Delivery, *, bounded: bool = False) -> Publish:
         id=delivery.id,
         body=msgspec.json.encode(delivery),
         bounded=bounded,
+        once=once,
     )

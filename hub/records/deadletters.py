@@ -1,16 +1,22 @@
-"""Dead letters: messages that ended dead and want somebody to retry or discard them. Units; nothing is ever deleted."""
+"""Dead letters: messages that ended dead and want somebody to retry or discard them; nothing is ever deleted."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from hub.message import Value
+from hub.accounts.audit import Act, By
+from hub.bus import AlreadyThere, Bus, Publish
+from hub.errors import Conflict
+from hub.message import Delivery, Message, Value, next_try
 from hub.store.lanes import CLOSED
 from hub.store.tables import lanes, messages
 
 Closing = Literal["retried", "discarded"]
+EXPIRES = 24 * 3600.0
+"""A delivery that is tried again gets this long if its time is over, in seconds."""
 
 
 class DeadLetter(Value, frozen=True, kw_only=True):
@@ -31,6 +37,20 @@ class DeadLetter(Value, frozen=True, kw_only=True):
     def open(self) -> bool:
         """Nobody has looked at it yet."""
         return self.reason not in CLOSED
+
+    @property
+    def said(self) -> Message | Delivery | None:
+        """What it says, None when it cannot be read."""
+        kind = Delivery if self.inbox.startswith("channel:") else Message
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except msgspec.MsgspecError:
+            return None
+
+    @property
+    def place(self) -> str:
+        """The address, or the lane where the body does not tell it."""
+        return self.lane if self.said is None else str(self.said.address)
 
 
 def newest(connection: Connection, inbox: str | None, limit: int) -> list[DeadLetter]:
@@ -67,6 +87,44 @@ def close(connection: Connection, inbox: str, id: str, reason: Closing, now: flo
         .values(reason=reason, settled_at=now)
     )
     return connection.execute(statement).rowcount > 0
+
+
+async def retry(bus: Bus, letter: DeadLetter, by: By) -> str:
+    """Publish it again at the tail of its lane, and return its id there; raises Conflict where that cannot be."""
+    if not letter.lane:
+        raise Conflict(f"'{letter.id}' could not be read when it came, so it cannot be tried again; discard it.")
+    now = bus.clock()
+    again = Publish(inbox=letter.inbox, lane=letter.lane, id=next_try(letter.id), body=_fresh(letter, now), once=True)
+
+    def note(connection: Connection) -> None:
+        act = Act(connection=connection, what="dead.retry", now=now, by=by)
+        _close(act, letter, "retried", again=again.id)
+
+    try:
+        await bus.commit(again, also=note)
+    except AlreadyThere:
+        raise Conflict(f"'{letter.id}' was retried already, as '{again.id}'.") from None
+    return again.id
+
+
+def discard(act: Act, letter: DeadLetter) -> None:
+    """A unit: take it off the list; raises Conflict when it is not on it any more."""
+    _close(act, letter, "discarded")
+
+
+def _close(act: Act, letter: DeadLetter, reason: Closing, **told: str) -> None:
+    """A unit that undoes all it is part of when somebody else was first."""
+    if not close(act.connection, letter.inbox, letter.id, reason, act.now):
+        raise Conflict(f"Somebody else has just seen to '{letter.id}'.")
+    act.note(letter.place or letter.inbox, after={"inbox": letter.inbox, "message": letter.id, **told})
+
+
+def _fresh(letter: DeadLetter, now: float) -> bytes:
+    """The body to publish again: a delivery whose time is over gets another day, or it would be dead at once."""
+    delivery = letter.said
+    if not isinstance(delivery, Delivery) or delivery.expires_at is None or delivery.expires_at > now:
+        return letter.body
+    return msgspec.json.encode(msgspec.structs.replace(delivery, expires_at=now + EXPIRES))
 
 
 def _of(inbox: str | None) -> list[ColumnElement[bool]]:

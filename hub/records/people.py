@@ -271,7 +271,7 @@ _UNITS: dict[str, Unit] = {
     "sessions": traces.drop_sessions,
     "responses": traces.drop_responses,
     "answers": traces.drop_answers,
-    "pairings": lambda connection, person: access.revoke(connection, person.channel, person.sender),
+    "pairings": lambda connection, person: access.drop(connection, person.channel, person.sender),
 }
 
 

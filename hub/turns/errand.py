@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from hub.accounts.billing import Bill
 from hub.accounts.turns import Call
 from hub.agent import Fact, Recalled, Receipt, Room, Schedule, Scope, Step
+from hub.delivery.origin import of_turn
 from hub.delivery.posts import Posts, may_post
 from hub.errors import Forbidden, NotFound, RequestError
 from hub.files import FileStore
@@ -93,7 +94,7 @@ class Errand:
             buttons=buttons,
             author=Author(id=self._agent, name=self._agent, kind="agent"),
         )
-        return await self._desk.posts.post(delivery)
+        return await self._desk.posts.post(delivery, of_turn(self._agent, self.id, self.messages[-1]))
 
     async def react(self, key: str, emoji: str) -> Receipt:
         """Refused: there is no message in a chat."""

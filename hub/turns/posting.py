@@ -10,6 +10,7 @@ import structlog
 
 from hub.agent import Receipt
 from hub.bus import Lease
+from hub.delivery.origin import Origin, of_turn
 from hub.delivery.posts import may_post
 from hub.errors import Forbidden, RequestError
 from hub.message import Address, Buttons, Delivery, Message, Part
@@ -44,7 +45,14 @@ class Posting:
 
     async def _deliver(self, key: str, address: Address, **what: Any) -> Receipt:
         delivery = Delivery(id=f"{self.stem}.{key}", address=address, author=self.persona.author, **what)
-        return await self.persona.posts.post(delivery, hold=self.lease)
+        return await self.persona.posts.post(delivery, self.origin(address), hold=self.lease)
+
+    def origin(self, address: Address) -> Origin | None:
+        """What the audit is told of what is done in another chat than the one that asks."""
+        newest = self.messages[-1]
+        if address.chat == newest.address.chat and not newest.by_program:
+            return None
+        return of_turn(self.persona.name, self.lease.head.id, newest)
 
     async def permitted(self, address: Address) -> Address:
         """The address by its channel's own name; raises Forbidden where the agent may not post."""

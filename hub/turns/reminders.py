@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hub import timetable
 from hub.agent import Schedule
 from hub.bus import Bus, Hold, Lease
+from hub.delivery.origin import Origin
 from hub.errors import RequestError
 from hub.message import API, Address
 from hub.store import Connection
@@ -30,6 +31,8 @@ class Reminders:
     asking: Address
     direct: bool
     permitted: Callable[[Address], Awaitable[Address]]
+    origin: Callable[[Address], Origin | None]
+    """What the audit is told where they are for another chat than the one that asks."""
 
     @property
     def now(self) -> float:
@@ -45,10 +48,13 @@ class Reminders:
         rule = Rule(
             id=0, agent=self.agent, address=address, direct=direct, text=text, when=when, next_at=first(when, now)
         )
-        made: list[Rule] = []
+        made, origin = list[Rule](), self.origin(address)
 
         def write(connection: Connection) -> None:
-            made[:] = [timetable.add(connection, f"{self.stem}.{key}", rule, now)]
+            stored, new = timetable.add(connection, f"{self.stem}.{key}", rule, now)
+            if new and origin is not None:
+                origin.note(connection, "schedule.create", address, now, schedule=stored.id)
+            made[:] = [stored]
 
         await self.bus.commit(Hold(lease=self.lease), also=write)
         return made[0]
@@ -61,7 +67,15 @@ class Reminders:
     async def cancel(self, address: Address, id: int) -> bool:
         """Remove one of them."""
         address = await self._chat(address)
-        return await self.bus.store.write(lambda connection: timetable.cancel(connection, self.agent, address, id))
+        origin = self.origin(address)
+
+        def write(connection: Connection) -> bool:
+            gone = timetable.cancel(connection, self.agent, address, id)
+            if gone and origin is not None:
+                origin.note(connection, "schedule.cancel", address, self.now, schedule=id)
+            return gone
+
+        return await self.bus.store.write(write)
 
     async def _chat(self, address: Address) -> Address:
         if address.channel == API:

@@ -228,6 +228,7 @@ class RunningTurn:
             asking=self.address,
             direct=self.message.direct,
             permitted=self._posting.permitted,
+            origin=self._posting.origin,
         )
 
     def emit(self, text: str) -> None:

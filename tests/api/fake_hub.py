@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 
 from api.ports import Hub, Models, Named, Posts, Readiness, Turns
+from hub.accounts.audit import By
 from hub.accounts.turns import Ask, Call, TurnRecord, Work
 from hub.bus import Bus
 from hub.delivery.deliveries import DeliveryRecord
+from hub.delivery.origin import Origin
 from hub.errors import HubError, MessageRefused, RequestError, TurnTimeout
 from hub.files import FileStore
 from hub.memory import Entry
@@ -166,17 +168,19 @@ class FakePosts:
 
     def __init__(self) -> None:
         self.deliveries: list[tuple[Delivery, float]] = []
+        self.origins: list[Origin] = []
         self.records: dict[str, DeliveryRecord] = {}
         self.answers: Callable[[Delivery], DeliveryRecord] = _waiting
 
-    async def deliver(self, delivery: Delivery, wait: float) -> DeliveryRecord:
+    async def deliver(self, delivery: Delivery, wait: float, origin: Origin) -> DeliveryRecord:
+        self.origins.append(origin)
         self.deliveries.append((delivery, wait))
         return self.records.setdefault(delivery.id, self.answers(delivery))
 
     async def find(self, id: str) -> DeliveryRecord | None:
         return self.records.get(id)
 
-    async def discard(self, id: str) -> DeliveryRecord | None:
+    async def discard(self, id: str, by: By) -> DeliveryRecord | None:
         record = self.records.get(id)
         if record is not None and record.status == "waiting":
             self.records[id] = record = msgspec.structs.replace(record, status="discarded", reason="discarded")

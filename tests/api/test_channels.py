@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ import pytest
 from api.ports import Hub
 from hub import access
 from hub.records.health import Health, record
+from hub.store import Connection
 from tests.api.asking import Asking, open_asking
+from tests.auditing import act, audited
 
 
 @pytest.fixture
@@ -46,7 +48,8 @@ async def test_channels_are_told_with_state_and_last_error(facade: Asking) -> No
 async def test_a_restart_is_an_admins_and_says_whether_somebody_held_the_channel(facade: Asking) -> None:
     asked: list[str] = []
 
-    async def restart(name: str) -> bool:
+    async def restart(name: str, also: Callable[[Connection], object]) -> bool:
+        await facade.store.write(also)
         asked.append(name)
         return True
 
@@ -59,11 +62,13 @@ async def test_a_restart_is_an_admins_and_says_whether_somebody_held_the_channel
         0
     ] == 404
     assert asked == ["support"]
+    [row] = await audited(facade.store, "channel.restart")
+    assert (row.target, row.by, row.ip) == ("channel:support", "root", "<local>")
 
 
 async def test_L13_strangers_are_listed_and_approved_by_their_code(facade: Asking) -> None:
     now = with_channels(facade).clock()
-    code = await facade.store.write(lambda c: access.request(c, "support", "77", "Ann", now))
+    code = await facade.store.write(lambda c: access.request(act(c, now), "support", "77", "Ann"))
     admin = await facade.key("admin", name="root")
     status, body, _ = await facade.ask("GET", "/api/v1/pairing/support", None, admin)
     assert status == 200
@@ -72,6 +77,8 @@ async def test_L13_strangers_are_listed_and_approved_by_their_code(facade: Askin
     status, body, _ = await facade.ask("POST", "/api/v1/pairing/support/approve", {"code": code}, admin)
     assert (status, body) == (200, {"success": True, "userId": "77"})
     assert await facade.store.read(lambda c: access.is_paired(c, "support", "77"))
+    [row] = await audited(facade.store, "pairing.approve")
+    assert (row.target, row.by, row.after) == ("support:77", "root", {"paired": True})
     status, body, _ = await facade.ask("POST", "/api/v1/pairing/support/approve", {"code": code}, admin)
     assert (status, body["success"], body["code"]) == (400, False, "unknown_code")
     assert (await facade.ask("GET", "/api/v1/pairing/support", None, await facade.key("read")))[0] == 403

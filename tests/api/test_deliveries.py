@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from hub.delivery.deliveries import DeliveryRecord, PartReceipt
+from hub.delivery.origin import Origin
 from hub.errors import InboxFull, RequestError, StoreUnavailable
 from hub.message import Address, Delivery, Text
 from tests.api.asking import Asking, open_asking
@@ -82,6 +83,8 @@ async def test_a_post_that_waits_is_a_202_with_its_reason(facade: Asking) -> Non
         "expires_at": int(NOW) + 24 * 3600,
     }
     assert body["id"].startswith("dlv_")
+    [origin] = facade.fake.posts.origins
+    assert (origin.by.name, origin.by.ip) == ("ann", "<local>")
 
 
 async def test_a_post_whose_end_was_seen_is_a_200_with_receipts(facade: Asking) -> None:
@@ -197,9 +200,9 @@ async def test_a_repetition_of_what_was_cut_off_is_the_same_delivery(facade: Ask
 async def test_a_repetition_joins_the_first_that_still_runs(facade: Asking) -> None:
     both, deliver = asyncio.Barrier(2), facade.fake.posts.deliver
 
-    async def together(delivery: Delivery, wait: float) -> DeliveryRecord:
+    async def together(delivery: Delivery, wait: float, origin: Origin) -> DeliveryRecord:
         await both.wait()
-        return await deliver(delivery, wait)
+        return await deliver(delivery, wait, origin)
 
     facade.fake.posts.deliver = together
     await facade.key("deliver")
@@ -213,7 +216,8 @@ async def test_the_answer_that_was_first_counts_for_a_repetition_that_saw_more(f
     begun, seen = asyncio.Event(), asyncio.Event()
     waiting = facade.fake.posts.answers
 
-    async def deliver(delivery: Delivery, wait: float) -> DeliveryRecord:
+    async def deliver(delivery: Delivery, wait: float, origin: Origin) -> DeliveryRecord:
+        del origin
         facade.fake.posts.deliveries.append((delivery, wait))
         if len(facade.fake.posts.deliveries) == 1:
             begun.set()

@@ -14,6 +14,7 @@ from hub.facts import Place
 from hub.message import Address, Author, Message, agent_inbox
 from hub.signals.local import LocalSignals
 from tests.api.asking import Asking, open_asking
+from tests.auditing import audited
 
 ANN = Place(agent="assistant", chat="web:lobby", person="web:1/Ann", private=True)
 PATH = "/api/v1/people/web:1/Ann"
@@ -35,6 +36,7 @@ async def test_everything_about_a_person_is_handed_out_and_erased(facade: Asking
     assert (await facade.ask("GET", PATH, None, admin))[1]["facts"] == []
     status, body, _ = await facade.ask("DELETE", PATH, None, admin)
     assert (status, body["facts"]) == (200, 0)
+    assert [(row.target, row.by) for row in await audited(facade.store, "person.erase")] == [("web:1/Ann", "root")] * 2
 
 
 async def test_only_an_admin_may(facade: Asking) -> None:

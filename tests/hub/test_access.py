@@ -10,6 +10,7 @@ import pytest
 from hub import access
 from hub.access import CODE_SECONDS, LETTERS, MOST_PENDING, Chat, Rules, Verdict, decide
 from hub.message import Address
+from tests.auditing import act, audited
 from tests.hub.engine import Engine, message
 
 ALLOWED = frozenset({"ann"})
@@ -55,11 +56,11 @@ def test_a_chat_may_have_its_own_agent() -> None:
 
 
 async def request(engine: Engine, sender: str, channel: str = "support") -> str | None:
-    return await engine.store.write(lambda c: access.request(c, channel, sender, sender.title(), engine.clock()))
+    return await engine.store.write(lambda c: access.request(act(c, engine.clock()), channel, sender, sender.title()))
 
 
 async def approve(engine: Engine, code: str, channel: str = "support") -> str | None:
-    return await engine.store.write(lambda c: access.approve(c, channel, code, engine.clock()))
+    return await engine.store.write(lambda c: access.approve(act(c, engine.clock()), channel, code))
 
 
 async def pending(engine: Engine, channel: str = "support") -> list[str]:
@@ -104,9 +105,9 @@ async def test_an_approved_sender_is_known_in_that_channel_until_revoked(every_e
     assert await pending(engine) == []
     engine.clock.forward(10 * CODE_SECONDS)
     assert await is_paired(engine, "ann")
-    assert await engine.store.write(lambda c: access.revoke(c, "support", "ann"))
+    assert await engine.store.write(lambda c: access.revoke(act(c), "support", "ann"))
     assert not await is_paired(engine, "ann")
-    assert not await engine.store.write(lambda c: access.revoke(c, "support", "ann"))
+    assert not await engine.store.write(lambda c: access.revoke(act(c), "support", "ann"))
     assert await request(engine, "ann") not in (None, code)
 
 
@@ -141,3 +142,19 @@ async def test_requests_that_come_at_once_are_one_for_each_sender_and_three_for_
     assert len(set(await asyncio.gather(*(request(engine, "ann") for _ in range(8))))) == 1
     codes = await asyncio.gather(*(request(engine, f"s{number}") for number in range(8)))
     assert sum(code is not None for code in codes) == MOST_PENDING - 1
+
+
+async def test_pairing_is_audited_by_ids_and_without_code_and_name(every_engine: Engine) -> None:
+    engine, clock = every_engine, every_engine.clock
+    codes = {await request(engine, "ann") for _ in range(2)}
+    [code] = [code for code in codes if code]
+    assert await approve(engine, "WRONG234") is None
+    await approve(engine, code)
+    for _ in range(2):
+        await engine.store.write(lambda c: access.revoke(act(c, clock()), "support", "ann"))
+    rows = await audited(engine.store)
+    assert [(row.target, row.after) for row in rows] == [
+        ("support:ann", {"expires_at": int(clock() + CODE_SECONDS)}),
+        ("support:ann", {"paired": True}),
+        ("support:ann", {"paired": False}),
+    ]

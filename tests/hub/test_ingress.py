@@ -23,6 +23,7 @@ from hub.store.tables import messages, sessions
 from hub.turns.handler import TurnHandler
 from hub.turns.persona import Persona
 from hub.worker import Worker
+from tests.auditing import act
 from tests.hub.engine import BOT, CHAT, FAST, Engine, Script, channels, message, running, soon
 
 OPEN = Rules(agent="bot", direct="open", groups="open")
@@ -134,7 +135,7 @@ async def test_a_stranger_is_paired(every_engine: Engine) -> None:
     assert (request.sender, request.name) == ("eve", "Eve")
     assert request.code in notice
     assert f"bothub pairing approve support {request.code}" in notice
-    await engine.store.write(lambda c: access.approve(c, "support", request.code, engine.clock()))
+    await engine.store.write(lambda c: access.approve(act(c, engine.clock()), "support", request.code))
     assert await door.admits(by("now"))
     await door.accept(by("now"))
     await door.accept(by("m0"))  # what was refused stays refused

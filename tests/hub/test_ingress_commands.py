@@ -12,6 +12,7 @@ from hub.access import Direct, Rules, Who
 from hub.channel import COMMANDS
 from hub.message import Address, Author
 from hub.store.tables import messages
+from tests.auditing import act
 from tests.hub.engine import Engine, message
 from tests.hub.test_ingress import by, ingress, outcomes, said_to
 
@@ -59,7 +60,7 @@ async def test_who_was_approved_is_told_that_they_are_known(engine: Engine) -> N
     door = ingress(engine, PAIRING)
     await door.accept(by("m1", "/pair"))
     [request] = await engine.store.read(lambda c: access.pending(c, "support", engine.clock()))
-    await engine.store.write(lambda c: access.approve(c, "support", request.code, engine.clock()))
+    await engine.store.write(lambda c: access.approve(act(c, engine.clock()), "support", request.code))
     await door.accept(by("m2", "/pair"))
     assert (await said_to(engine))[1] == "I know you already: just write to me."
     named = ingress(engine, Rules(agent="bot", direct="pairing", allow=frozenset({"ann"})))

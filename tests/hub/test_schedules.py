@@ -19,6 +19,7 @@ from hub.turns.persona import Persona
 from hub.turns.running import RunningTurn
 from hub.when import Every, Once, When
 from hub.worker import Work
+from tests.auditing import audited
 from tests.hub.engine import ASKER, BOT, CHAT, Engine, channels, message
 
 OTHER = Address("support", "43")
@@ -196,3 +197,14 @@ async def test_schedules_move_with_their_chat(engine: Engine) -> None:
     await engine.store.write(lambda connection: chats.move(connection, "support", "42", "-10042"))
     [row] = await engine.all(select(schedules.c.address))
     assert row.address == "support:-10042"
+
+
+async def test_a_reminder_for_another_chat_is_audited_once_and_one_for_this_chat_is_not(every_engine: Engine) -> None:
+    engine, when = every_engine, Once(at=every_engine.clock() + 60)
+    reminders = (await turn(engine, posts_to=("support:43",))).schedules
+    await reminders.add("0", CHAT, "tea", when)
+    made = [await reminders.add("1", OTHER, "secret words", when) for _ in range(2)]
+    assert await reminders.cancel(OTHER, made[0].id)
+    assert not await reminders.cancel(OTHER, made[0].id)
+    rows = [(row.what, row.target, row.by, row.after["schedule"]) for row in await audited(engine.store)]
+    assert rows == [(f"schedule.{done}", str(OTHER), "agent:bot", made[0].id) for done in ("create", "cancel")]

@@ -3,8 +3,9 @@
 Times are Unix seconds, money is an integer of 1e-9 of the currency's unit, bodies are JSON.
 """
 
-from hub.store.tables.accounts import audit, groups, idempotency, keys, logins, payments, rates, reservations, uploads
+from hub.store.tables.accounts import groups, idempotency, keys, logins, payments, rates, reservations, uploads
 from hub.store.tables.answers import responses, schedules, turns
+from hub.store.tables.audit import audit
 from hub.store.tables.bus import lanes, messages, receipts
 from hub.store.tables.chats import choices, gone, health, pairings, posts
 from hub.store.tables.jobs import jobs

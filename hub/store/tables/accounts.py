@@ -75,21 +75,6 @@ payments = Table(
 Index(None, payments.c.key_id, payments.c.id)
 Index(None, payments.c.request, unique=True)
 
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", Big, primary_key=True, autoincrement=True),
-    Column("at", Time, nullable=False),
-    Column("key_id", Integer),  # NULL: at the command line
-    Column("by", Text, nullable=False),
-    Column("ip", Text),
-    Column("what", Text, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("before", LargeBinary, nullable=False),
-    Column("after", LargeBinary, nullable=False),
-    sqlite_autoincrement=True,
-)
-
 reservations = Table(
     "reservations",
     metadata,

@@ -10,9 +10,12 @@ from secrets import token_hex
 
 import pytest
 
-from hub.accounts.bootstrap import bootstrap
+from hub.accounts.audit import START, Act, By
+from hub.accounts.bootstrap import Bootstrap, bootstrap, keep
 from hub.accounts.keys import new_secret
 from hub.errors import ConfigError
+from hub.store import Store
+from tests.auditing import audited
 
 
 def test_L3_a_key_is_made_once_and_kept_in_a_private_file(tmp_path: Path) -> None:
@@ -103,3 +106,26 @@ def test_L3_a_file_that_holds_no_key_is_an_error_that_names_it(tmp_path: Path, c
     (tmp_path / "api-key.json").write_text(content)
     with pytest.raises(ConfigError, match=r"api-key\.json"):
         bootstrap(tmp_path, None)
+
+
+async def test_what_a_start_does_to_keys_is_audited_where_it_changes_something(store: Store) -> None:
+    known = list[str]()
+
+    async def start(secret: str, local: str | None = None) -> list[tuple[str, int, object]]:
+        """What is written down: of which key, in the order in which they came, and whether it is active now."""
+        before = len(await audited(store))
+        by = By(called=START)
+        await store.write(
+            lambda c: keep(Act(connection=c, what="key.create", now=1.0, by=by), Bootstrap(secret=secret), local)
+        )
+        rows = (await audited(store))[before:]
+        known.extend(row.target for row in rows if row.target not in known)
+        return [(row.what, known.index(row.target), row.after.get("active")) for row in rows]
+
+    assert await start("first-operators-key") == [("key.create", 0, True)]
+    assert await start("first-operators-key") == []
+    assert await start("first-operators-key", "demo") == [("key.create", 1, True)]
+    assert await start("other-operators-key", "demo") == [("key.update", 0, False), ("key.create", 2, True)]
+    assert await start("first-operators-key", "demo") == [("key.update", 0, True), ("key.update", 2, False)]
+    assert {row.by for row in await audited(store)} == {START}
+    assert "operators-key" not in str([(row.before, row.after) for row in await audited(store)])

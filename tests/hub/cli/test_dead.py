@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hub.accounts.audit import By
 from hub.bus import Bus, Publish, Settle
 from hub.channel import Intake, Limits, Sending
 from hub.cli.call import Call
@@ -227,7 +228,7 @@ def test_discarding_a_retried_delivery_withdraws_the_retry(bothub: Bothub) -> No
     bothub("dead", "retry", "d1")
 
     async def discard(bus: Bus) -> str | None:
-        record = await posts(bus).discard("d1")
+        record = await posts(bus).discard("d1", By())
         return record and record.status
 
     assert bothub.work(discard) == "discarded"

@@ -6,11 +6,12 @@ import time
 
 from hub import access
 from hub.bus import Bus
+from tests.auditing import act
 from tests.hub.cli.command import Bothub
 
 
 async def ask(bus: Bus) -> str:
-    code = await bus.store.write(lambda c: access.request(c, "support", "42", "Ada Lovelace", bus.clock()))
+    code = await bus.store.write(lambda c: access.request(act(c, bus.clock()), "support", "42", "Ada Lovelace"))
     assert code is not None
     return code
 

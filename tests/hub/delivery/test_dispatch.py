@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from hub.accounts.audit import By
 from hub.channel import Limits, Sending
 from hub.delivery.dispatch import Dispatcher
 from hub.delivery.pacing import Pacing
@@ -284,7 +285,7 @@ async def test_a_waiting_delivery_can_be_discarded(engine: Engine, waits: str) -
     async with dispatching(engine, chat):
         if waits == "for its next try":
             await given_back(engine)
-        record = await posts.discard("d")
+        record = await posts.discard("d", By())
         assert record is not None
         assert record.status == "discarded"
         gate.set()

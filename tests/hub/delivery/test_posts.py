@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from hub.accounts.audit import By
 from hub.bus import Bus, Lease
 from hub.delivery.dispatch import Dispatcher
+from hub.delivery.origin import Origin
 from hub.delivery.pacing import Pacing
 from hub.delivery.posts import Channels, Posts, may_post
-from hub.errors import ChatGone, InboxFull, LeaseLost, RequestError
+from hub.errors import ChatGone, InboxFull, LeaseLost, RequestError, StoreUnavailable
 from hub.files import FileStore
 from hub.message import Address, Author, Delivery, Text
 from hub.worker import Worker
+from tests.auditing import audited
 from tests.hub.engine import CHAT, FAST, Chat, Engine, channels, running, soon
 
 INBOX = "channel:support"
@@ -166,7 +169,7 @@ async def test_a_post_to_a_channel_that_is_not_enabled_waits_and_says_so_at_once
     posts = Posts(engine.bus, channels(parked=False))
     record = await soon(posts.deliver(delivery("d", Address("parked", "1")), wait=3600.0))
     assert (record.status, posts.waiting_because(record)) == ("waiting", "channel not enabled")
-    discarded = await posts.discard("d")
+    discarded = await posts.discard("d", By())
     assert discarded is not None
     assert (discarded.status, posts.waiting_because(discarded)) == ("discarded", "discarded")
     assert await engine.bus.residue(0.0) == 0
@@ -207,14 +210,14 @@ async def test_a_post_of_a_turn_that_was_lost_is_not_made(engine: Engine) -> Non
 
 async def test_what_is_not_there_is_neither_found_nor_discarded(engine: Engine) -> None:
     posts = Posts(engine.bus, channels(support=True))
-    assert (await posts.find("d"), await posts.discard("d")) == (None, None)
+    assert (await posts.find("d"), await posts.discard("d", By())) == (None, None)
 
 
 async def test_a_delivered_post_stays_delivered_when_it_is_discarded(engine: Engine) -> None:
     posts = Posts(engine.bus, channels(support=True))
     async with running(dispatcher(engine, Chat()), engine):
         await soon(posts.deliver(delivery("d"), wait=60.0))
-        record = await posts.discard("d")
+        record = await posts.discard("d", By())
     assert record is not None
     assert record.status == "delivered"
 
@@ -223,5 +226,35 @@ async def test_a_discard_wakes_whoever_waits_for_the_post(engine: Engine) -> Non
     posts = Posts(engine.bus, channels(support=True))
     post = asyncio.create_task(posts.deliver(delivery("d"), wait=3600.0))
     await engine.store.until(lambda: posts.find("d"))
-    await posts.discard("d")
+    await posts.discard("d", By())
     assert (await soon(post)).status == "discarded"
+
+
+async def test_a_post_with_an_origin_is_audited_once_and_without_its_text(every_engine: Engine) -> None:
+    engine, origin = every_engine, Origin(by=By(called="agent:bot", asked=7), told={"turn": "m"})
+    posts = Posts(engine.bus, channels(support=True))
+    for text in ("secret words", "other words"):
+        await posts.deliver(delivery("d", text=text), 0.0, origin)
+    [row] = await audited(engine.store)
+    assert (row.what, row.target, row.by, row.key_id, row.at) == ("post", str(CHAT), "agent:bot", 7, engine.clock())
+    assert (row.before, row.after) == ({}, {"delivery": "d", "turn": "m"})
+
+
+async def test_what_was_not_posted_is_not_audited(engine: Engine) -> None:
+    posts = Posts(Bus(engine.store, engine.signals, engine.clock, lane_limit=1), channels(support=True))
+    await posts.deliver(delivery("answer"), wait=0.0)
+    with pytest.raises(InboxFull):
+        await posts.deliver(delivery("d"), 0.0, Origin(by=By()))
+    engine.store.break_commit = lambda: StoreUnavailable("away")
+    with pytest.raises(StoreUnavailable):
+        await posts.deliver(delivery("d", Address("support", "43")), 0.0, Origin(by=By()))
+    assert (await posts.find("d"), await audited(engine.store)) == (None, [])
+
+
+async def test_who_withdraws_a_post_is_audited(every_engine: Engine) -> None:
+    engine, posts = every_engine, Posts(every_engine.bus, channels(support=True))
+    await posts.deliver(delivery("d"), wait=0.0)
+    for _ in range(2):
+        await posts.discard("d", By())
+    [row] = await audited(engine.store)
+    assert (row.what, row.target, row.after) == ("delivery.discard", str(CHAT), {"delivery": "d"})

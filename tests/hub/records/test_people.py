@@ -29,6 +29,7 @@ from hub.store.tables import entries, metadata, schedules, sessions, turns
 from hub.timetable import Rule
 from hub.uploads import Uploads
 from hub.when import Once
+from tests.auditing import act
 from tests.hub.engine import BOT, CHAT, Engine, Script, message, running, soon, turn_of
 from tests.hub.turns.test_turns import handler_of, say, worker_of
 from tests.patience import PATIENCE
@@ -81,7 +82,7 @@ async def whole_life(engine: Engine) -> None:
         message("b2", "bassoon for all", GROUP, direct=False, author=BEN),
     ]
     await play(engine, *groups, script=Script(_silent))
-    await engine.store.write(lambda c: access.request(c, "support", "ann", f"Ann {SECRET}", engine.clock()))
+    await engine.store.write(lambda c: access.request(act(c, engine.clock()), "support", "ann", f"Ann {SECRET}"))
 
 
 async def everything(engine: Engine) -> str:

@@ -23,6 +23,7 @@ from hub.store.tables import messages as rows
 from hub.turns.handler import TurnHandler
 from hub.turns.persona import Persona
 from hub.worker import Timing, Work, Worker
+from tests.auditing import audited
 from tests.hub.engine import (
     ASKER,
     BOT,
@@ -207,6 +208,7 @@ async def test_a_turn_that_is_cut_off_goes_on_after_its_last_finished_step(
     assert len(first.receipts) + len(second.receipts) <= 3 + 1  # only the step it was cut off in is done again
     posted = await engine.all(select(rows.c.mid).where(rows.c.inbox == "channel:support").order_by(rows.c.mid))
     assert [row.mid for row in posted] == ["m.0.0", "m.1.0", "m.2.0", "m.reply"]
+    assert [row.after["delivery"] for row in await audited(engine.store)] == ["m.0.0", "m.1.0", "m.2.0"]
     record, delivery = await turn_of(engine, "m"), await reply_to(engine, "m")
     assert delivery is not None
     assert record.response is not None

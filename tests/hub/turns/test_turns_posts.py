@@ -10,6 +10,7 @@ import structlog.testing
 from hub.agent import Receipt, Reply, Turn
 from hub.errors import Forbidden, RequestError
 from hub.message import Address, Text
+from tests.auditing import audited
 from tests.hub.engine import (
     ASKER,
     BOT,
@@ -59,6 +60,9 @@ async def test_who_may_post_where(
         async with running(worker_of(engine, handler_of(engine, play, posts_to=posts_to)), engine):
             await engine.outcome(BOT, "m")
     assert [type(answer) for answer in answers] == [type(None) if allowed else Forbidden]
+    rows = [(row.what, row.target, row.by, row.key_id) for row in await audited(engine.store)]
+    elsewhere = allowed and target.chat != asked_in.chat
+    assert rows == [("post", str(target), "agent:bot", 1 if asked_in == ASKER else None)] * elsewhere
     refusals = [entry for entry in logs if entry["event"] == "post refused"]
     named = [(entry["message"], entry["turn"], entry["target"]) for entry in refusals]
     assert named == ([] if allowed else [("m", "m", str(target))])
@@ -89,3 +93,18 @@ async def test_a_post_to_an_unknown_channel_says_which_there_are(engine: Engine)
     await say(engine, message("m"))
     async with running(worker_of(engine, handler_of(engine, play)), engine):
         assert await engine.outcome(BOT, "m") == ("answered", None)
+
+
+async def test_a_post_to_another_chat_is_audited_and_the_reply_is_not(every_engine: Engine) -> None:
+    async def play(turn: Turn) -> Reply:
+        await turn.post("0", Address("parked", "9"), (Text(text="secret words"),))
+        return Reply(text="posted")
+
+    engine = every_engine
+    await say(engine, message("m"))
+    async with running(worker_of(engine, handler_of(engine, play, posts_to=("parked:*",))), engine):
+        assert await engine.outcome(BOT, "m") == ("answered", None)
+    [row] = await audited(engine.store)
+    told = {"delivery": "m.0.0", "turn": "m", "message": "m", "asked_in": str(CHAT), "asked_by": "support:ann"}
+    assert (row.target, row.after) == ("parked:9", told)
+    assert await engine.row("channel:support", "m.reply") is not None
