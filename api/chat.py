@@ -89,7 +89,7 @@ async def chat() -> Response:
 
     async def make(ask: Ask) -> Response:
         hub = current.hub()
-        return await begin(_streamed(hub, ask, current.keep_alive()) if streams else _whole(hub, ask))
+        return await begin(streamed(hub, ask, current.keep_alive()) if streams else _whole(hub, ask))
 
     return await _asked(make, streams=streams)
 
@@ -163,7 +163,8 @@ async def _whole(hub: Hub, ask: Ask) -> Source:
         answer.written()
 
 
-async def _streamed(hub: Hub, ask: Ask, silence: float) -> Source:
+async def streamed(hub: Hub, ask: Ask, silence: float) -> Source:
+    """A turn as events, as it goes on."""
     async with hub.turns.ask(ask) as answer, aclosing(events(answer, silence)) as lines:
         first = await anext(lines)
         yield Head(id=answer.id)

@@ -304,6 +304,8 @@ class Hub:
     """The kinds of channels that there may be."""
     providers: Sequence[str] = ("demo",)
     """The providers of models that there may be."""
+    tools: Callable[[], Sequence[str]] = tuple
+    """The names of the tools that agents may have."""
     own_tools: Callable[[str], Awaitable[Collection[str]]] = _no_tools
     """The names of the tools that the hub runs for an agent, those of servers that lend it some among them."""
     logbook: Logbook = field(default_factory=Logbook)

@@ -18,6 +18,7 @@ from hub.agent import Found, Step
 from hub.message import Address, File, Message, Value
 from hub.model import Pace, ToolCall, Usage
 from hub.store import search
+from hub.store.listing import COUNTED
 from hub.store.tables import conversations, entries, places, sessions
 
 
@@ -105,6 +106,11 @@ def overhear(connection: Connection, agent: str, message: Message, heard: Heard,
 def current_session(connection: Connection, agent: str, address: Address) -> int | None:
     """The current session of a conversation, or None before its first turn."""
     return connection.execute(_CURRENT, {"agent_": agent, "address_": str(address)}).scalar()
+
+
+def conversations_of(connection: Connection, agent: str) -> int:
+    """A unit: how many conversations an agent has, counted to listing.COUNTED."""
+    return connection.execute(_MANY, {"agent_": agent}).scalar_one()
 
 
 def new_session(connection: Connection, agent: str, address: Address, now: float, person: str | None = None) -> int:
@@ -242,6 +248,9 @@ def stepped(step: Step) -> Stepped:
 
 
 _DECODER: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
+_MANY = select(func.count()).select_from(
+    select(conversations.c.id).where(conversations.c.agent == bindparam("agent_")).limit(COUNTED).subquery()
+)
 _CURRENT = select(conversations.c.session).where(
     conversations.c.agent == bindparam("agent_"), conversations.c.address == bindparam("address_")
 )

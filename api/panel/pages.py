@@ -21,6 +21,8 @@ from hub.signals import Signals
 
 PAGES = (
     "api.panel.overview",
+    "api.panel.agents",
+    "api.panel.models",
     "api.panel.keys",
     "api.panel.logs",
     "api.panel.settings",

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import agents
 import channels
+from agents import tools
 from agents.documents import Remembered
 from agents.models.config import PROVIDERS
 from api.ports import Hub, Named, Readiness
@@ -76,6 +77,7 @@ def facade(live: Live, namespace: UUID, key: Bootstrap) -> Hub:
         webhooks=engine.webhooks,
         channels=lambda: tuple(engine.supervisor.health),
         restart=engine.supervisor.restart,
+        tools=tools.names,
         own_tools=engine.runners.tools,
         logbook=logs.BOOK,
         used=engine.last_use.note,

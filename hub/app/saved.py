@@ -152,7 +152,7 @@ class Saved:
         written = [_written(*one) for one in others.items()]
         config, problems = merged(self.declared, [*written, _written(place, settings)])
         if wrong := problems.get(place):
-            raise RequestError("; ".join(map(told, wrong)), param=".".join(wrong[0].key[2:]) or None)
+            raise RequestError("; ".join(map(told, wrong)), param=".".join(wrong[0].key[2:]) or "name")
         self._refuse_harm(place, problems)
         return getattr(config, place[0])[place[1]]
 

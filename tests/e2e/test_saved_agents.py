@@ -173,7 +173,7 @@ async def test_what_cannot_be_is_refused_and_says_why(admin: Admin) -> None:
         ({**new, "model": "no-such"}, (400, "model", "there is no model 'no-such'")),
         ({**new, "params": {"temperature": 9}}, (400, "temperature", "at most 2")),
         ({**new, "hue": 1}, (400, "hue", "unknown key")),
-        ({**new, "name": "New!"}, (400, None, "is not a name")),
+        ({**new, "name": "New!"}, (400, "name", "is not a name")),
         ({"model": "demo"}, (400, "name", "is missing")),
         ({**new, "config": {"id": UUID}}, (400, "config.id", "uuid")),
         ({**new, "uuid": "x"}, (400, "uuid", "uuid")),
