@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from quart import Blueprint, Response
 
-from api import current, posting, uploads
+from api import current, posting, rooms, uploads
 from api.auth import require
 from api.deliveries import OPEN, WAIT, check, post
 from api.document import Content, FileField, document
@@ -25,7 +25,7 @@ from hub.delivery.deliveries import DeliveryRecord
 from hub.errors import NotFound, RequestError
 from hub.inline import ANY, media_type
 from hub.message import File, Part
-from hub.records.rooms import Post, StoredRooms
+from hub.records.rooms import Post
 
 routes = Blueprint("messages", __name__)
 Kind = Literal["image", "audio", "video", "file"]
@@ -179,14 +179,15 @@ async def create() -> Response:
 
 @routes.get("/api/v1/messages")
 @require("read")
-@document({200: RoomMessages}, query=Since)
+@document({200: RoomMessages}, query=Since, errors=(404,))
 async def index() -> Response:
     """What was said in a web room after a cursor, the oldest first; `next` is the cursor to go on with."""
     since = query(Since)
     asked, after = posting.address(since.channel, since.chat_id), cursor(since.after, "after")
     hub = current.hub()
     room = await hub.posts.room(asked)
-    posts = await StoredRooms(hub.store, hub.signals, hub.clock).read(room.channel, room.chat_id, after, since.limit)
+    rooms.check(current.key(), room.chat_id)
+    posts = await rooms.stored(hub).read(room.channel, room.chat_id, after, since.limit)
     following = str(posts[-1].id) if posts else since.after
     return answer({"messages": [shown(post) for post in posts], "next": following})
 
@@ -196,14 +197,22 @@ async def index() -> Response:
 @document({200: Content("*/*")})
 async def file(id: int, index: int) -> Response:
     """What is in a file of a message in a web room; a browser shows only what cannot run there."""
-    hub = current.hub()
-    post = await StoredRooms(hub.store, hub.signals, hub.clock).find(id)
+    return await download(await rooms.stored(current.hub()).find(id), id, index)
+
+
+async def download(post: Post | None, id: int, index: int) -> Response:
+    """A file of a post as its reader gets it; raises NotFound, also where the post is in a room of somebody else."""
+    gone = NotFound(f"There is no file {index} of a message {id}.", code="unknown_file")
     if post is None or index >= len(post.files):
-        raise NotFound(f"There is no file {index} of a message {id}.", code="unknown_file")
+        raise gone
+    try:
+        rooms.check(current.key(), post.address.chat_id)
+    except NotFound:
+        raise gone from None
     found = post.files[index]
     kind = media_type(found.media_type)
     headers = FILE_HEADERS | {"Content-Disposition": disposition(found.name, kind)}
-    return Response(await hub.files.read(found), 200, headers, content_type=kind)
+    return Response(await current.hub().files.read(found), 200, headers, content_type=kind)
 
 
 def cursor(value: str | None, param: str, *, of: str = "a message") -> int:

@@ -262,6 +262,10 @@ async def _nobody_holds(_channel: str, _also: Callable[[Connection], object]) ->
     return False
 
 
+async def _nothing_runs(_address: Address) -> bool:
+    return False
+
+
 async def _no_tools(_agent: str) -> Collection[str]:
     return ()
 
@@ -291,6 +295,8 @@ class Hub:
     """Makes Markdown of a document, given its name and content; raises HubError with a sentence."""
     fetch: Fetcher = field(default_factory=Fetcher)
     """Fetches the URLs in messages, from the public internet alone."""
+    stop: Callable[[Address], Awaitable[bool]] = _nothing_runs
+    """Stops what is answered at an address; says whether anything was."""
     channels: Callable[[], Sequence[str]] = tuple
     """The names of the enabled channels."""
     webhooks: Mapping[tuple[str, str], Push] = field(default_factory=dict[tuple[str, str], Push])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,7 +16,7 @@ from hub.bus import Bus, Operation, Outcome, Publish, Stop
 from hub.channel import COMMANDS
 from hub.delivery.posts import publish
 from hub.facts import place_of
-from hub.message import Author, Delivery, Message, Text, agent_inbox, reply_id
+from hub.message import Address, Author, Delivery, Message, Text, agent_inbox, reply_id
 from hub.routing import DEFAULT, Routing, route
 from hub.store import Connection
 
@@ -146,15 +146,13 @@ class Commands:
         )
 
     async def _stop(self, order: Order) -> Effect:
-        """Stop every agent in this conversation: who says it does not ask whose answer is being written."""
-        lane = str(order.message.address)
-        inboxes = [agent_inbox(name) for name in {order.agent, *self._routing.agents}]
-        waiting = [await self._bus.waiting(inbox, lane) for inbox in inboxes]
-        text = "Stopped." if any(waiting) else "Nothing is running."
-        return Effect(text=text, operations=tuple(Stop(inbox=inbox, lane=lane) for inbox in inboxes))
+        waiting, stops = await stopping(self._bus, order.message.address, {order.agent, *self._routing.agents})
+        return Effect(text="Stopped." if waiting else "Nothing is running.", operations=stops)
 
     async def _agent(self, order: Order) -> Effect:
         asked, address, message = order.rest.lower(), order.message.address, order.message
+        if message.agent is not None:
+            return Effect(text=f"This conversation is with {message.agent}. Begin another to talk to somebody else.")
         if not asked:
             return Effect(text=_choices(self._routing.public, order.agent))
         if asked == DEFAULT:
@@ -221,6 +219,16 @@ def _listed(seen: Sequence[Fact]) -> str:
 
 
 _OF = {"person": "about you", "chat": "about this chat", "agent": "for everybody"}
+
+
+async def stopping(bus: Bus, address: Address, agents: Collection[str]) -> tuple[bool, tuple[Stop, ...]]:
+    """Whether anything is answered in a conversation, and what stops every agent there.
+
+    Who asks for it does not ask whose answer is being written.
+    """
+    lane, inboxes = str(address), [agent_inbox(name) for name in agents]
+    waiting = [await bus.waiting(inbox, lane) for inbox in inboxes]
+    return any(waiting), tuple(Stop(inbox=inbox, lane=lane) for inbox in inboxes)
 
 
 def aside(message: Message, agent: str, outcome: Outcome, reason: str) -> Publish:

@@ -13,7 +13,7 @@ import structlog
 from hub import access, chats, memory, tracing
 from hub.access import Caps, Rules
 from hub.bus import AlreadyThere, Bus, Publish
-from hub.commands import FOR_STRANGERS, Commands, Order, answer_to, aside, named
+from hub.commands import FOR_STRANGERS, Commands, Order, answer_to, aside, named, stopping
 from hub.delivery.posts import publish
 from hub.errors import InboxFull, NotFound
 from hub.message import Address, Message, agent_inbox, news_of, reply_id
@@ -183,6 +183,12 @@ class Ingress:
         slot = int(self._bus.clock() / (60 if span == "minute" else 86_400))
         notice = f"You have said as much as I may answer in one {span}. Please come back when it is over."
         await self._say(message, agent, "access", notice, f"rate.{message.address}.{message.author.id}.{span}.{slot}")
+
+    async def stop(self, address: Address) -> bool:
+        """Stop what is answered in a conversation, as `/stop` does there; says whether anything was."""
+        waiting, stops = await stopping(self._bus, address, self._routing.agents)
+        await self._bus.commit(*stops)
+        return waiting
 
     async def reject(self, channel: str, id: str, raw: bytes, why: str) -> None:
         """Store what could not be read as a dead letter."""

@@ -109,6 +109,8 @@ class Message(Value, frozen=True, kw_only=True):
     """Said to the bot; always true in a direct chat."""
     shared: bool = False
     """Others may read along although it is answered like a direct chat: a web room."""
+    agent: str | None = None
+    """The agent with whom a web room is somebody's own conversation: nobody else reads along, or answers there."""
     reply_to: str | None = None
     """The platform's id of this message, for answers that quote it."""
     waited_for: bool = False
@@ -162,6 +164,11 @@ class Message(Value, frozen=True, kw_only=True):
     def sender(self) -> str:
         """The person who said it: `channel:id`, over HTTP `api:` and the key's id."""
         return f"{API if self.by_program else self.address.channel}:{self.author.id}"
+
+    @property
+    def in_room(self) -> bool:
+        """Said in a web room."""
+        return self.shared or self.agent is not None
 
     @property
     def private(self) -> bool:

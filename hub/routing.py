@@ -51,9 +51,12 @@ class Routing:
 def route(routing: Routing, rules: Rules, message: Message, chosen: str | None = None) -> tuple[str, Message]:
     """The agent that answers, and what it is given: without the word that named it, if anything is left then.
 
-    A route by command comes before what the chat chose, because it is said in the message itself; then the other
-    routes, the chat's agent, the channel's. A choice that nobody could make any more is passed over.
+    A conversation that belongs to an agent is not routed. A route by command comes before what the chat chose, because
+    it is said in the message itself; then the other routes, the chat's agent, the channel's. A choice that nobody could
+    make any more is passed over.
     """
+    if message.agent is not None:
+        return message.agent, message
     word = _word(message)
     fitting = [one for one in routing.routes if one.fits(message, word)]
     for one in fitting:

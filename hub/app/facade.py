@@ -72,6 +72,7 @@ def facade(live: Live, namespace: UUID, key: Bootstrap) -> Hub:
         kinds=channels.names(),
         providers=PROVIDERS,
         accept=partial(engine.ingress.accept, tell_full=True),
+        stop=engine.ingress.stop,
         ready=partial(_ready, engine),
         read_document=Remembered(engine.documents.markdown),
         webhooks=engine.webhooks,

@@ -7,13 +7,14 @@ hear it (an outbox: rows of the nameless channel), so a crash in between loses n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, not_, select, text
 
 from hub.channel import Sending
 from hub.errors import HubError
@@ -25,6 +26,11 @@ from hub.store.tables import posts
 log = structlog.get_logger()
 OUTBOX = ""
 """The channel of notes about what the hub has still to hear; no configured channel has this name."""
+OWN = "own."
+"""What the names of rooms begin with that are somebody's own."""
+_OWN = re.compile(r"own\.(\d{1,18})\.([a-z0-9_-]+)\.([a-z0-9]+)")
+_ANSWER = re.compile(r"sent:[^:]*:(.+)\.reply\.0")
+"""The key of the first message of an answer, which names its turn."""
 
 
 class Post(Value, frozen=True, kw_only=True):
@@ -36,6 +42,8 @@ class Post(Value, frozen=True, kw_only=True):
     parts: tuple[Part, ...]
     at: float
     buttons: Buttons = ()
+    turn: str | None = None
+    """The turn whose answer begins with it."""
 
     @property
     def text(self) -> str:
@@ -58,6 +66,35 @@ class _New(NamedTuple):
     key: str
     address: Address
     body: _Body
+    at: float
+
+
+class Own(NamedTuple):
+    """A room that is somebody's own conversation with one agent: who and with whom is in its name, so nobody else can
+    come to own it, and nothing has to be kept of it.
+    """
+
+    key: int
+    """The key that pays for what is said there, and whoever acts for it."""
+    agent: str
+    word: str
+
+    @property
+    def room(self) -> str:
+        return f"{OWN}{self.key}.{self.agent}.{self.word}"
+
+
+def own(chat_id: str) -> Own | None:
+    """Whose a room is; None for one that everybody may enter."""
+    found = _OWN.fullmatch(chat_id)
+    return None if found is None else Own(int(found[1]), found[2], found[3])
+
+
+class Told(Value, frozen=True, kw_only=True):
+    """A room in a list: what was said there first, and when something was said last."""
+
+    room: str
+    text: str
     at: float
 
 
@@ -131,6 +168,23 @@ class StoredRooms:
         row = {"channel_": channel, "chat_": chat_id, "after": after, "limit_": limit}
         return await self._store.read(lambda connection: [_post(found) for found in connection.execute(_READ, row)])
 
+    async def before(self, channel: str, chat_id: str, post: int | None, limit: int) -> list[Post]:
+        """Up to `limit` posts of a room that come before the post, the oldest first; None: its newest."""
+        row = {"channel_": channel, "chat_": chat_id, "before": post or LATEST, "limit_": limit}
+        found = await self._store.read(lambda connection: connection.execute(_BEFORE, row).all())
+        return [_post(each) for each in reversed(found)]
+
+    async def owned(self, channel: str, key: int, limit: int) -> list[Told]:
+        """The own rooms of a key, those where something was said last first."""
+        begin = f"{OWN}{key}."
+        return await self._store.read(lambda connection: _told(connection, channel, _begins(connection, begin), limit))
+
+    async def shared(self, channel: str, limit: int) -> list[Told]:
+        """The rooms that everybody may enter, in the same order."""
+        return await self._store.read(
+            lambda connection: _told(connection, channel, not_(_begins(connection, OWN)), limit)
+        )
+
     async def find(self, id: int) -> Post | None:
         """A post of any room, by its id."""
         row = {"id_": id, "outbox": OUTBOX}
@@ -182,14 +236,52 @@ def _place(address: Address) -> dict[str, str | None]:
 
 
 def _post(row: Any) -> Post:
-    body = msgspec.json.decode(row.body, type=_Body)
+    body = _BODY.decode(row.body)
     address = Address(row.channel, row.chat_id, row.thread_id)
-    return Post(id=row.id, address=address, author=body.author, parts=body.parts, at=row.at, buttons=body.buttons)
+    answer = _ANSWER.fullmatch(row.key)
+    return Post(
+        id=row.id,
+        address=address,
+        author=body.author,
+        parts=body.parts,
+        at=row.at,
+        buttons=body.buttons,
+        turn=answer and answer[1],
+    )
 
 
+def _begins(connection: Connection, begin: str) -> ColumnElement[bool]:
+    """Whose name begins so; in the order of bytes, which SQLite's index has and PostgreSQL's may not have."""
+    name: Any = posts.c.chat_id
+    if connection.dialect.name == "postgresql":
+        name = name.collate("C")
+    return and_(name >= begin, name < begin[:-1] + chr(ord(begin[-1]) + 1))
+
+
+def _told(connection: Connection, channel: str, where: ColumnElement[bool], limit: int) -> list[Told]:
+    """A unit: rooms and their first words."""
+    newest, first = func.max(posts.c.id).label("newest"), func.min(posts.c.id).label("first")
+    each = select(newest, first).where(posts.c.channel == channel, where).group_by(posts.c.chat_id)
+    found = each.order_by(newest.desc()).limit(limit).subquery()
+    begun, said = posts.alias(), posts.alias()
+    rows = connection.execute(
+        select(begun.c.chat_id, begun.c.body, said.c.at)
+        .join_from(found, begun, begun.c.id == found.c.first)
+        .join(said, said.c.id == found.c.newest)
+        .order_by(said.c.id.desc())
+    )
+    return [Told(room=row.chat_id, text=text_of(_BODY.decode(row.body).parts), at=row.at) for row in rows]
+
+
+LATEST = 10**18
+"""Greater than the id of any post."""
+_BODY = msgspec.json.Decoder(_Body)
 _ROOM = (posts.c.channel == bindparam("channel_"), posts.c.chat_id == bindparam("chat_"))
 _FIND = select(posts.c.id).where(posts.c.key == bindparam("key_"))
 _READ = select(posts).where(*_ROOM, posts.c.id > bindparam("after")).order_by(posts.c.id).limit(bindparam("limit_"))
+_BEFORE = (
+    select(posts).where(*_ROOM, posts.c.id < bindparam("before")).order_by(posts.c.id.desc()).limit(bindparam("limit_"))
+)
 _BY_ID = select(posts).where(posts.c.id == bindparam("id_"), posts.c.channel != bindparam("outbox"))
 _NEWEST = select(func.max(posts.c.id)).where(*_ROOM)
 _DROP = delete(posts).where(posts.c.key.in_(bindparam("keys", expanding=True)))

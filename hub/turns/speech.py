@@ -45,8 +45,8 @@ class Speech:
         self._bus.signals.send(self._topic, msgspec.json.encode(live))
 
     def sign(self, kind: Literal["reasoning", "calls", "step"], **what: Any) -> None:
-        """Tell a program what happens beside the reply; chats are not shown it."""
-        if self._message.by_program:
+        """Tell a program, or who looks into a web room, what happens beside the reply; other chats are not shown it."""
+        if self._message.by_program or self._message.in_room:
             turn, address = self._message.id, self._message.address
             sign = Sign(kind=kind, turn=turn, address=address, step=self._steps, **what)
             self._bus.signals.send(self._topic, msgspec.json.encode(sign))

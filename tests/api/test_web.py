@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from api import web
+from api.rooms import PAGE
 from hub.channel import Sending
 from hub.errors import InboxFull, StoreUnavailable
 from hub.message import Address, Author, Live, Message, Text
@@ -198,7 +198,7 @@ class TestFollowing:
         assert (await events.named("message"))["text"] == "2"
 
     async def test_a_long_absence_is_made_up_for_in_pages(self, rooms: StoredRooms, follow: Follower) -> None:
-        many = web.PAGE * 2 + 1
+        many = PAGE * 2 + 1
         for n in range(many):
             await post(rooms, str(n))
         events = await follow("?after=0")

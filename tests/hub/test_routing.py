@@ -32,6 +32,20 @@ ROUTING = Routing(agents=AGENTS, public=("bot", "sales"), routes=(Route(agent="s
 IMAGE = File(ref="0" * 64, name="a.png", media_type="image/png", size=4)
 
 
+def test_a_conversation_that_belongs_to_an_agent_is_not_routed() -> None:
+    routing = Routing(routes=(SUPPORT, WORD), agents=AGENTS, public=AGENTS)
+    said = structs.replace(message("m", "/sell tea"), agent="hidden")
+    assert route(routing, OF_CHAT, said, "sales") == ("hidden", said)
+
+
+async def test_nobody_else_can_be_chosen_there(engine: Engine) -> None:
+    door = Ingress(engine.bus, {"support": OPEN}, ROUTING)
+    await door.accept(structs.replace(message("m", "/agent sales"), agent="hidden"))
+    [said] = await said_to(engine)
+    assert said == "This conversation is with hidden. Begin another to talk to somebody else."
+    assert await engine.store.read(lambda connection: chats.chosen(connection, Address("support", "42"))) is None
+
+
 @pytest.mark.parametrize(
     ("routes", "rules", "said", "chosen", "agent"),
     [

@@ -8,7 +8,7 @@ import pytest
 from hub.channel import Sending
 from hub.errors import InboxFull
 from hub.message import Address, Author, File, Message, Text
-from hub.records.rooms import StoredRooms, topic
+from hub.records.rooms import Own, StoredRooms, own, topic
 from hub.signals.local import LocalSignals
 from hub.store import Store
 from tests.patience import PATIENCE
@@ -163,3 +163,44 @@ async def test_what_the_hub_does_not_take_now_stays_unheard(rooms: StoredRooms) 
         await rooms.say(message(name))
     assert await rooms.hand_over(Hub("m1").accept, older_than=1000.0) == 1
     assert await rooms.unheard(older_than=1000.0) == [message("m1")]
+
+
+async def test_what_is_older_is_read_backwards_from_the_newest(rooms: StoredRooms) -> None:
+    ids = [int(await rooms.post(sending(str(n), str(n)))) for n in range(5)]
+    newest = await rooms.before("web", "lobby", None, 2)
+    older = await rooms.before("web", "lobby", newest[0].id, 2)
+    assert [[post.id for post in posts] for posts in (newest, older)] == [ids[3:], ids[1:3]]
+    assert [post.text for post in await rooms.before("web", "lobby", older[0].id, 2)] == ["0"]
+    assert await rooms.before("web", "lobby", ids[0], 2) == []
+
+
+async def test_the_first_message_of_an_answer_names_its_turn(rooms: StoredRooms) -> None:
+    for key in ("web_7.reply.0", "web_7.reply.1", "web_7.2.call_1.0"):
+        await rooms.post(sending(key))
+    assert [post.turn for post in await rooms.read("web", "lobby", 0, 10)] == ["web_7", None, None]
+
+
+async def test_rooms_are_listed_for_whom_they_belong_to(rooms: StoredRooms) -> None:
+    mine, later = Own(7, "poet", "b").room, Own(7, "assistant", "a").room
+    for number, chat in enumerate(["lobby", mine, Own(70, "poet", "c").room, "kitchen", later, mine, "owner"]):
+        await rooms.post(sending(str(number), f"{number}", Address("web", chat)))
+    assert [(told.room, told.text) for told in await rooms.owned("web", 7, 10)] == [(mine, "1"), (later, "4")]
+    assert [told.room for told in await rooms.owned("web", 7, 1)] == [mine]
+    assert await rooms.owned("web", 8, 10) == []
+    assert [told.room for told in await rooms.shared("web", 10)] == ["owner", "kitchen", "lobby"]
+
+
+@pytest.mark.parametrize(
+    ("name", "whose"),
+    [
+        ("own.7.my-poet_2.k3x", Own(7, "my-poet_2", "k3x")),
+        ("own.7.poet", None),
+        ("own.7.poet.", None),
+        ("own.-7.poet.a", None),
+        ("xown.7.poet.a", None),
+        ("lobby", None),
+    ],
+)
+def test_whose_a_room_is_stands_in_its_name(name: str, whose: Own | None) -> None:
+    assert own(name) == whose
+    assert whose is None or whose.room == name
