@@ -16,7 +16,7 @@ from hub.bus import Bus, Operation, Outcome, Publish, Stop
 from hub.channel import COMMANDS
 from hub.delivery.posts import publish
 from hub.facts import place_of
-from hub.message import Address, Author, Delivery, Message, Text, agent_inbox, reply_id
+from hub.message import BOT, Address, Delivery, Message, Text, agent_inbox, reply_id
 from hub.routing import DEFAULT, Routing, route
 from hub.store import Connection
 
@@ -26,7 +26,6 @@ WITH_WORDS = ("memory", "agent")
 ALSO = {"start": "help"}
 """Other words for commands: `/start` is what Telegram says for people who open a bot."""
 FOR_STRANGERS = ("pair", "help")
-BOT = Author(id="bothub", name="bothub", kind="agent")
 
 
 @dataclass(frozen=True, kw_only=True)

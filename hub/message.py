@@ -84,6 +84,10 @@ class Author(Value, frozen=True, kw_only=True):
     """`bot` is somebody else's; `agent` is ours."""
 
 
+BOT = Author(id="bothub", name="bothub", kind="agent")
+"""Who says what the hub itself has to say."""
+
+
 class Payer(Value, frozen=True, kw_only=True):
     """Who pays for what a message asks: a key, which needs no reservations where it is `unlimited`.
 

@@ -13,14 +13,15 @@ from werkzeug.exceptions import HTTPException
 from api import current, errors, sse
 from api.auth import without_key
 from api.panel import guard, render
-from api.panel.shared import MOST, Shared
+from api.panel.shared import Shared
 from api.panel.view import Guest, View, back, fields, guest, parts, view
 from api.panel.words import N_
-from hub.errors import Forbidden, LimitReached, NotFound, RequestError, StoreUnavailable, Unauthorized
+from hub.errors import Forbidden, NotFound, RequestError, StoreUnavailable, Unauthorized
 from hub.signals import Signals
 
 PAGES = (
     "api.panel.overview",
+    "api.panel.chat",
     "api.panel.agents",
     "api.panel.models",
     "api.panel.keys",
@@ -76,8 +77,7 @@ class Page:
                     return {name: render.block(view, template, name, context) for name in live}
 
                 shared = parts().shared
-                if shared.viewers >= MOST:
-                    raise LimitReached("Too many pages are open.", retry_after=10)
+                shared.check()
                 return sse.stream(_live(view, shared, now, every, current.keep_alive()))
 
             index.__name__ = state.__name__
@@ -113,32 +113,28 @@ async def _live(
 ) -> AsyncIterator[bytes]:
     """The blocks of a page, all of them first and then those that changed, until the login ends."""
     signals: Signals = view.hub.signals
-    shared.viewers += 1
-    try:
-        with signals.listen(WAKES) as listener:
-            sent: dict[str, str] = {}
-            quiet = 0.0
-            while True:
-                try:
-                    if not await view.holds():
-                        yield sse.event({}, "ended")
-                        return
-                    found = await now()
-                except StoreUnavailable:
-                    yield sse.event({}, "away")
-                    found = sent
-                changed = {name: html for name, html in found.items() if sent.get(name) != html}
-                sent = found
-                if changed:
-                    yield sse.event(changed, "blocks")
-                quiet = 0.0 if changed else quiet + every
-                if quiet >= silence:
-                    quiet = 0.0
-                    yield sse.KEEP_ALIVE
-                await listener.next(every)
-                listener.clear()
-    finally:
-        shared.viewers -= 1
+    with shared.watching(), signals.listen(WAKES) as listener:
+        sent: dict[str, str] = {}
+        quiet = 0.0
+        while True:
+            try:
+                if not await view.holds():
+                    yield sse.event({}, "ended")
+                    return
+                found = await now()
+            except StoreUnavailable:
+                yield sse.event({}, "away")
+                found = sent
+            changed = {name: html for name, html in found.items() if sent.get(name) != html}
+            sent = found
+            if changed:
+                yield sse.event(changed, "blocks")
+            quiet = 0.0 if changed else quiet + every
+            if quiet >= silence:
+                quiet = 0.0
+                yield sse.KEEP_ALIVE
+            await listener.next(every)
+            listener.clear()
 
 
 @cache

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from hub.errors import LimitReached
 from hub.store import Connection, Store
 
 T = TypeVar("T")
@@ -25,6 +27,20 @@ class Shared:
         self._reads: dict[str, tuple[float, asyncio.Task[Any]]] = {}
         self.viewers = 0
         """How many are kept up to date now."""
+
+    def check(self) -> None:
+        """Raise LimitReached when there is no place for another viewer."""
+        if self.viewers >= MOST:
+            raise LimitReached("Too many pages are open.", retry_after=10)
+
+    @contextmanager
+    def watching(self) -> Generator[None]:
+        """Somebody is kept up to date meanwhile."""
+        self.viewers += 1
+        try:
+            yield
+        finally:
+            self.viewers -= 1
 
     async def read(self, name: str, unit: Callable[[Connection], T], fresh: float = FRESH) -> T:
         """What the unit reads, or read for somebody else less than `fresh` seconds ago; a name stands for one unit."""

@@ -125,7 +125,7 @@ class TurnHandler:
         return await self.agent.answer(turn)
 
     async def _keep_typing(self, turn: RunningTurn) -> NoReturn:
-        typing = msgspec.json.encode(Live(kind="typing", turn=turn.id, address=turn.address))
+        typing = msgspec.json.encode(Live(kind="typing", turn=turn.id, address=turn.address, agent=self.persona.name))
         while True:
             self._bus.signals.send(topic_of(turn.message), typing)
             await asyncio.sleep(TYPING_EVERY)

@@ -48,7 +48,7 @@ class Speech:
         """Tell a program, or who looks into a web room, what happens beside the reply; other chats are not shown it."""
         if self._message.by_program or self._message.in_room:
             turn, address = self._message.id, self._message.address
-            sign = Sign(kind=kind, turn=turn, address=address, step=self._steps, **what)
+            sign = Sign(kind=kind, turn=turn, address=address, agent=self._agent, step=self._steps, **what)
             self._bus.signals.send(self._topic, msgspec.json.encode(sign))
 
     def step(self, text: str) -> None:

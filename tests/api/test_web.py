@@ -208,6 +208,8 @@ class TestFollowing:
         events = await follow()
         live(facade, kind="delta", text="no", address=Address("web", "other"))
         live(facade, kind="reasoning", text="hm")
+        live(facade, kind="calls")
+        live(facade, kind="step")
         live(facade, kind="typing")
         live(facade, kind="delta", offset=3, text="lo", address=Address("web", "lobby", "7"))
         live(facade, kind="done")

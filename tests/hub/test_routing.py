@@ -38,6 +38,16 @@ def test_a_conversation_that_belongs_to_an_agent_is_not_routed() -> None:
     assert route(routing, OF_CHAT, said, "sales") == ("hidden", said)
 
 
+async def test_what_is_answered_there_can_be_stopped_without_a_word(engine: Engine) -> None:
+    door, here = Ingress(engine.bus, {"support": OPEN}, ROUTING), Address("support", "42")
+    assert not await door.stop(here)
+    await door.accept(structs.replace(message("m", "hi"), agent="hidden"))
+    assert await door.stop(here)
+    [lease] = await engine.bus.claim("agent:hidden", 1, 10.0)
+    assert lease.stop >= lease.head.seq
+    assert await said_to(engine) == []
+
+
 async def test_nobody_else_can_be_chosen_there(engine: Engine) -> None:
     door = Ingress(engine.bus, {"support": OPEN}, ROUTING)
     await door.accept(structs.replace(message("m", "/agent sales"), agent="hidden"))

@@ -13,10 +13,13 @@ from unittest.mock import patch
 
 from api.panel.pages import pages
 from hub import logs
+from hub.accounts import keys
+from hub.records.rooms import Own
 from tests.e2e.here import Here, running_hub
 from tests.e2e.hub import demo_config
 from tests.panel import chromium
 from tests.panel.desk import NARROW, WIDE, Desk, Language, Role
+from tests.panel.talking import png
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images" / "panel"
 SIZES = {"wide": WIDE, "narrow": NARROW}
@@ -34,6 +37,10 @@ async def draw(folder: Path) -> None:
                     await one(desk, None, "/panel/login", folder / f"login-{theme}-{name}", theme, size)
                     for page in pages():
                         await one(desk, "admin", page.path, folder / f"{page.name}-{theme}-{name}", theme, size)
+            room = await talk_a_little(here)
+            for theme in ("light", "dark"):
+                for name, size in SIZES.items():
+                    await one(desk, "admin", f"/panel/chat/{room}", folder / f"talk-{theme}-{name}", theme, size)
             await one(desk, "admin", "/panel/overview", folder / "overview-chinese", "light", WIDE, "zh-CN")
             await one(desk, "user", "/panel/overview", folder / "overview-user", "light", WIDE)
 
@@ -56,6 +63,44 @@ async def live_a_little(here: Here) -> None:
             (await client.post("/v1/chat/completions", json=asked)).raise_for_status()
         for name in ("laptop", "shop", "night shift"):
             (await client.post("/api/v1/user/api-keys", json={"name": name})).raise_for_status()
+
+
+async def talk_a_little(here: Here) -> str:
+    """A conversation with the agent; returns its room."""
+    key = await here.store.read(lambda connection: keys.identify(connection, here.key, None, here.engine.clock()))
+    assert key is not None
+    room = Own(key.id, "assistant", "talk").room
+    said = ("slowly 0 " + ANSWER, "post to web:lobby: It is grey.")
+    async with here.http() as client:
+        picture = {"file": ("grey.png", png(240, 120), "image/png")}
+        (await client.post(f"/api/v1/web/{room}", data={"text": "what is this?"}, files=picture)).raise_for_status()
+        await answered(here, room, 1)
+        for number, text in enumerate(said, 2):
+            (await client.post(f"/api/v1/web/{room}", json={"text": text})).raise_for_status()
+            await answered(here, room, number)
+    return room
+
+
+async def answered(here: Here, room: str, times: int) -> None:
+    """Wait until so many messages have their answers."""
+
+    async def is_answered() -> bool:
+        return len(await here.engine.rooms.read("web", room, 0, 20)) == 2 * times
+
+    await here.store.until(is_answered)
+
+
+ANSWER = """It is grey. In code:
+
+```python
+def grey(level: float) -> str:
+    return f"rgb({level:.0%} {level:.0%} {level:.0%})"
+```
+
+| level | looks |
+|---|---|
+| 0 | black |
+| 0.5 | as here |"""
 
 
 if __name__ == "__main__":
