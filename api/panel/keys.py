@@ -16,6 +16,7 @@ from api.acts import change
 from api.admin.keys import KeyChange, NewKey
 from api.keys import Grace
 from api.own_keys import NewOwnKey
+from api.panel import groups as matrix
 from api.panel import guard, key_form
 from api.panel.forms import Form, wrong
 from api.panel.pages import Page
@@ -23,6 +24,7 @@ from api.panel.view import View
 from api.panel.words import N_
 from hub.accounts import groups, keyring, money, permits
 from hub.accounts.audit import Act
+from hub.accounts.grants import Holder
 from hub.accounts.keyring import Account, Payment, Wanted
 from hub.accounts.keys import Key
 from hub.errors import Forbidden, NotFound, RequestError
@@ -204,7 +206,11 @@ async def _shown(view: View, id: int, form: Form | None = None) -> dict[str, Any
     month = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     asked = Asked(since=month.timestamp(), key_id=id)
     used = await hub.store.read(lambda connection: statistics.measure(connection, asked, by="model", timed=False))
+    mine = Holder(side="key", id=id)
+    grants = view.is_admin and account.key.owner_id is None and account.key.role != "admin"
     return {
+        "rows": await matrix.grantable(view) if grants else (),
+        "held": await hub.store.read(lambda connection: matrix.held(connection, mine)) if grants else (),
         "detail": await hub.store.read(read),
         "used": _by_model(used),
         "total": statistics.total(used),

@@ -25,6 +25,7 @@ PAGES = (
     "api.panel.agents",
     "api.panel.models",
     "api.panel.keys",
+    "api.panel.groups",
     "api.panel.logs",
     "api.panel.settings",
 )
