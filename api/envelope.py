@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypedDict, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +24,8 @@ Id = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Time = Annotated[float, Meta(ge=0, lt=2**33)]
 """In Unix seconds."""
 Text = Annotated[str, Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
+Moment = Annotated[float, Meta(ge=0, le=10**11)]
+"""A time in Unix seconds."""
 Word = Annotated[str, Meta(max_length=200, pattern=r"\A[^\s\x00-\x1f\x7f-\x9f]+\Z")]
 """The name of an agent or a model."""
 Amount = (
@@ -59,16 +61,40 @@ class Listed(TypedDict, Generic[T]):
     data: Items[T]
 
 
-class Paging(msgspec.Struct, kw_only=True):
-    """Which part of a list: so many items, past the first `offset`, or after the `next` of another page."""
+class Window(msgspec.Struct, kw_only=True):
+    """Which part of a list: so many items, past the first `offset`."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = LIMIT
     offset: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+
+
+class Paging(Window, kw_only=True):
+    """Which part of a list: so many items, past the first `offset`, or after the `next` of another page."""
+
     after: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
 
     @property
     def part(self) -> Part:
         return Part(limit=self.limit, offset=self.offset, after=() if self.after is None else (self.after,))
+
+    def cursor(self, key: tuple[Any, ...]) -> int:
+        """What `next` says of the key that a part ends with."""
+        return key[0]
+
+
+class Cut(Protocol):
+    """Which part of a list: Paging, or what a list says `after` in that has another key than numbers."""
+
+    @property
+    def limit(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def part(self) -> Part: ...
+
+    def cursor(self, key: tuple[Any, ...]) -> int | str: ...
 
 
 def done(data: Any = True) -> Response:
@@ -76,13 +102,13 @@ def done(data: Any = True) -> Response:
     return answer({"success": True, "data": data})
 
 
-async def listing(asked: Paging, unit: Callable[[Connection, Part], Page[R]], shown: Callable[[R], Any]) -> Response:
+async def listing(asked: Cut, unit: Callable[[Connection, Part], Page[R]], shown: Callable[[R], Any]) -> Response:
     """The answer of a list, the asked part of which a unit reads."""
     return page(asked, await current.hub().store.read(lambda connection: unit(connection, asked.part)), shown)
 
 
-def page(asked: Paging, found: Page[R], shown: Callable[[R], Any]) -> Response:
+def page(asked: Cut, found: Page[R], shown: Callable[[R], Any]) -> Response:
     """The answer of a list whose asked part this is."""
-    following = None if found.next is None else found.next[0]
+    following = None if found.next is None else asked.cursor(found.next)
     paging = {"total": found.total, "limit": asked.limit, "offset": asked.offset, "next": following}
     return done({"items": [shown(each) for each in found.items], **paging})

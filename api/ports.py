@@ -22,9 +22,11 @@ from hub.memory import Entry
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript
 from hub.records.people import Erased, Export
+from hub.records.search import Sought
 from hub.records.sessions import SessionRecord, Written
 from hub.signals import Signals
 from hub.store import Connection, Store
+from hub.store.listing import Page, Part
 from hub.turns.progress import Happening
 from hub.uploads import Uploads
 
@@ -139,14 +141,12 @@ class Posts(Protocol):
 class Sessions(Protocol):
     """Knows the sessions of keys, and those of chats that a key was granted; another's do not exist."""
 
-    async def list(self, key_id: int, agent: str | None, before: int | None, limit: int) -> list[SessionRecord]:
-        """The newest sessions of a key, or those older than one."""
+    async def list(self, key_id: int, sought: Sought, part: Part) -> Page[SessionRecord]:
+        """Sessions of a key, the newest first."""
         ...
 
-    async def granted(
-        self, key_id: int, address: Address, agent: str | None, before: int | None, limit: int
-    ) -> list[SessionRecord]:
-        """The newest sessions at an address, of agents whose conversation there the key was granted.
+    async def granted(self, key_id: int, address: Address, sought: Sought, part: Part) -> Page[SessionRecord]:
+        """Sessions at an address, the newest first, of agents whose conversation there the key was granted.
 
         Raises Forbidden where that is none.
         """

@@ -16,6 +16,7 @@ from api import conversations, current
 from api.acts import change
 from api.auth import require
 from api.document import Content, document
+from api.envelope import Moment, Text
 from api.openai.answers import Call
 from api.openai.request import Name
 from api.ports import Sessions
@@ -23,7 +24,9 @@ from api.wire import answer, query, read
 from hub.errors import NotFound
 from hub.memory import Heard, Said, Stepped, Summary
 from hub.message import File
+from hub.records.search import Sought
 from hub.records.sessions import SessionRecord, Written
+from hub.store.listing import Part
 
 routes = Blueprint("sessions", __name__)
 LIMIT = 20
@@ -40,9 +43,13 @@ Limit = Annotated[int, Meta(ge=1, le=MOST)]
 class Listed(msgspec.Struct):
     """Which sessions to list: those of an agent, those after the `next` of a page; with `session` those of a chat.
 
-    `session` is the address of a chat whose conversation the key was granted.
+    `session` is the address of a chat whose conversation the key was granted. `q` is looked for in what was said, every
+    word of it, and in titles and names. In the time from `since` on and before `until`, Unix seconds, they were used.
     """
 
+    q: Text | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     agent: Name | None = None
     session: Name | None = None
     after: Cursor | None = None
@@ -143,14 +150,14 @@ class Gone(TypedDict):
 async def index() -> Response:
     """The key's sessions, the newest first; or those of a chat whose conversation it was granted."""
     asked, key = query(Listed), current.key().id
+    sought = Sought(text=asked.q, since=asked.since, until=asked.until, agent=asked.agent)
+    part = Part(limit=asked.limit, after=() if asked.after is None else (asked.after,))
     if asked.session:
-        chat = conversations.address(asked.session)
-        found = await _sessions().granted(key, chat, asked.agent, asked.after, asked.limit + 1)
+        page = await _sessions().granted(key, conversations.address(asked.session), sought, part)
     else:
-        found = await _sessions().list(key, asked.agent, asked.after, asked.limit + 1)
-    page = found[: asked.limit]
-    following = str(page[-1].id) if len(found) > asked.limit else None
-    return answer({"object": "list", "data": [shown(each) for each in page], "next": following})
+        page = await _sessions().list(key, sought, part)
+    following = None if page.next is None else str(page.next[0])
+    return answer({"object": "list", "data": [shown(each) for each in page.items], "next": following})
 
 
 @routes.get(f"/api/v1/sessions/{ID}")
@@ -162,7 +169,7 @@ async def show(id: int) -> Response:
     found = await _sessions().read(session, asked.after, asked.limit + 1)
     page = found[: asked.limit]
     following = str(page[-1].id) if len(found) > asked.limit else None
-    return answer({**shown(session), "messages": _messages(page), "next": following})
+    return answer({**shown(session), "messages": messages_of(page), "next": following})
 
 
 @routes.patch(f"/api/v1/sessions/{ID}")
@@ -238,7 +245,7 @@ def _missing(id: int) -> NoReturn:
 async def _pages(sessions: Sessions, session: SessionRecord) -> AsyncGenerator[list[SessionMessage]]:
     after = 0
     while page := await sessions.read(session, after, MOST):
-        yield _messages(page)
+        yield messages_of(page)
         after = page[-1].id
 
 
@@ -247,7 +254,8 @@ async def _lines(pages: AsyncGenerator[list[SessionMessage]]) -> AsyncGenerator[
         yield b"".join(_encode(message) + b"\n" for message in page)
 
 
-def _messages(page: Sequence[Written]) -> list[SessionMessage]:
+def messages_of(page: Sequence[Written]) -> list[SessionMessage]:
+    """Entries as messages."""
     return [message for written in page for message in _of(written)]
 
 
@@ -262,7 +270,7 @@ def _of(written: Written) -> Iterator[SessionMessage]:
                 if author is not None:
                     said["author"] = author
                 if files:
-                    said["files"] = [_file(file) for file in files]
+                    said["files"] = [file_of(file) for file in files]
                 yield said
         case Stepped() as step:
             yield _called(written, step)
@@ -295,5 +303,6 @@ def _message(written: Written, role: Literal["user", "assistant", "tool", "syste
     }
 
 
-def _file(file: File) -> FileName:
+def file_of(file: File) -> FileName:
+    """What is told of a file."""
     return {"name": file.name, "media_type": file.media_type, "size": file.size}

@@ -6,17 +6,19 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import structlog
+from msgspec import structs
 from structlog.contextvars import bind_contextvars
 
-from hub import tokens, tracing
+from hub import memory, tokens, tracing
 from hub.accounts.billing import Bill, Billing
 from hub.accounts.tariff import FREE, Tariff
 from hub.accounts.turns import Call, Stage, Status, TurnRecord, Work, error_code
 from hub.agent import Step, Turn
 from hub.errors import RequestError, TurnTimeout
+from hub.memory import Heard, Said
 from hub.message import API, Address
 from hub.model import (
     Chunk,
@@ -31,7 +33,7 @@ from hub.model import (
     Usage,
     stopping,
 )
-from hub.store import Store
+from hub.store import Connection, Store
 from hub.turns.errand import Desk, Errand
 
 T = TypeVar("T")
@@ -178,7 +180,13 @@ class Completions:
             trace_id=tracing.trace_id(tracing.traceparent()),
             stages=said.stages,
         )
-        await self._store.write(lambda connection: said.bill.write(connection, record))
+        prompt = _prompt(work.completion) if isinstance(work, Call) and work.keeps_text else None
+
+        def write(connection: Connection) -> None:
+            known = record if prompt is None else remembered(connection, record, work.name, prompt, now)
+            said.bill.write(connection, known)
+
+        await self._store.write(write)
         said.bill.written()
         log.info(
             "completion",
@@ -199,6 +207,32 @@ class Completions:
             if not limit.expired():
                 raise
             raise TurnTimeout(f"No answer within {self._timeout:g} s; the turn was cancelled.") from error
+
+
+def remembered(connection: Connection, record: TurnRecord, name: str, prompt: str, now: float) -> TurnRecord:
+    """A unit: keep what was said in the session that the request named, or without one in the turn's row."""
+    here = Address.parse(record.address)
+    if here.thread_id is None:
+        return structs.replace(record, prompt=prompt)
+    session = memory.opened(connection, name, here, record.created_at, person=here.chat)
+    mark = _MARKS.get(record.status)
+    last = Said(text=record.response or "", mark=mark, usage=record.usage, model=record.model or "")
+    memory.append(connection, session, record.id, 0, [Heard(text=prompt), last], now)
+    return structs.replace(record, session=session)
+
+
+def _prompt(completion: Completion) -> str:
+    """What a person said last, with a word for each file among it."""
+    said = (each.get("content") for each in reversed(completion.messages) if each.get("role") == "user")
+    content: Any = next(said, None)
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else ""
+    parts = cast(list[dict[str, Any]], content)
+    texts = [part["text"] if isinstance(part.get("text"), str) else f"({part.get('type', 'file')})" for part in parts]
+    return "\n\n".join(texts)
+
+
+_MARKS: Mapping[Status, Literal["stopped", "failed"]] = {"cancelled": "stopped", "failed": "failed"}
 
 
 def _invoking(target: Target, work: Work) -> AbstractContextManager[object]:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.agent import Found, Step
@@ -84,12 +84,15 @@ def first_session(
     return _begin(connection, agent, address, now, person)
 
 
-def opened(connection: Connection, agent: str, address: Address, now: float) -> int:
-    """The current session of a conversation of several people, begun where there is none."""
+def opened(connection: Connection, agent: str, address: Address, now: float, person: str | None = None) -> int:
+    """The current session of a conversation of several people, or in private with `person`; begun where there is none.
+
+    Unlike `first_session` it minds that others may begin one at the same moment.
+    """
     session = current_session(connection, agent, address)
     if session is not None:
         return session
-    session = _begin(connection, agent, address, now, None)
+    session = _begin(connection, agent, address, now, person)
     row = {"agent": agent, "address": str(address), "session": session}
     if connection.execute(_claim(connection.dialect.name), row).first() is not None:
         return session
@@ -126,7 +129,8 @@ def _begin(connection: Connection, agent: str, address: Address, now: float, per
     place = next(iter(_places(connection, agent, address)), None)
     if place is None:
         place = connection.execute(insert(places).returning(places.c.id), here).scalar_one()
-    row = {"agent": agent, "address": str(address), "started_at": now, "place": place, "person": person}
+    row = {"agent": agent, "address": str(address), "channel": address.channel, "started_at": now}
+    row |= {"place": place, "person": person}
     return connection.execute(insert(sessions).returning(sessions.c.id), row).scalar_one()
 
 
@@ -151,6 +155,7 @@ def append(connection: Connection, session: int, turn: str, first: int, new: Seq
     if not rows:
         return
     connection.execute(_append(connection.dialect.name), rows)
+    connection.execute(_SPOKEN, {"session_": session, "now": now})
     # What is summed up is found as it was said.
     said = [(turn, first + index, entry.text) for index, entry in enumerate(new) if not isinstance(entry, Summary)]
     search.index(connection, said)
@@ -254,6 +259,7 @@ _MANY = select(func.count()).select_from(
 _CURRENT = select(conversations.c.session).where(
     conversations.c.agent == bindparam("agent_"), conversations.c.address == bindparam("address_")
 )
+_SPOKEN = update(sessions).where(sessions.c.id == bindparam("session_")).values(updated_at=bindparam("now"))
 _OWN = 20
 """How many of what is found may be the asking turn's own."""
 _PLACES = (

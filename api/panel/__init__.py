@@ -9,8 +9,9 @@ How to add a page, say `keys`:
        @page.shows("keys.html", live=("list",))
        async def state(view: View) -> dict[str, Any]:
            now = view.hub.clock()
-           found = await view.hub.store.read(lambda connection: keyring.listed(connection, Wanted(), now, limit=50))
-           return {"accounts": found[0]}
+           part = Part(limit=50)
+           found = await view.hub.store.read(lambda connection: keyring.listed(connection, Wanted(), now, part))
+           return {"accounts": found.items}
 
        @page.post("/<int:id>/revoke")
        async def revoke(view: View, id: int) -> Response:

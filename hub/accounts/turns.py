@@ -114,6 +114,8 @@ class TurnRecord(Value, frozen=True, kw_only=True):
     session_id: str | None = None
     key_id: int | None = None
     fingerprint: str | None = None
+    prompt: str | None = None
+    """What a turn without entries was asked."""
     response: str | None = None
     finish: str | None = None
     """Why the response ends, in OpenAI's words (`length`); None: it is over."""
@@ -176,7 +178,7 @@ def save(connection: Connection, record: TurnRecord, *, charged: bool = False) -
 def find(connection: Connection, id: str) -> TurnRecord | None:
     """A unit: the turn, or None."""
     row = connection.execute(_FIND, {"id_": id}).first()
-    return None if row is None else _record(row)
+    return None if row is None else record_of(row)
 
 
 def charged(connection: Connection, id: str) -> int:
@@ -193,7 +195,7 @@ def close(connection: Connection, id: str, status: Status, now: float) -> bool:
 def find_repeated(connection: Connection, key_id: int, fingerprint: str, since: float) -> TurnRecord | None:
     """A unit: the newest turn of this key for the same request; not one that was cancelled or failed: that is over."""
     row = connection.execute(_REPEATED, {"key_": key_id, "print_": fingerprint, "since": since}).first()
-    return None if row is None else _record(row)
+    return None if row is None else record_of(row)
 
 
 _STAGES = msgspec.json.Decoder(tuple[Stage, ...])
@@ -215,7 +217,7 @@ _REPEATED = (
     .order_by(turns.c.created_at.desc())
     .limit(1)
 )
-_ONCE = ("id", "address", "key_id", "fingerprint", "session_id", "created_at")
+_ONCE = ("id", "address", "channel", "key_id", "fingerprint", "session_id", "created_at")
 """Columns that the first writer of a turn decides."""
 _CHARGES = ("fee", "uncollected", "reserved")
 
@@ -237,11 +239,13 @@ def _row(record: TurnRecord) -> dict[str, Any]:
         "agent": record.agent,
         "model": record.model,
         "address": record.address,
+        "channel": record.address.partition(":")[0],
         "session": record.session,
         "session_id": record.session_id,
         "key_id": record.key_id,
         "fingerprint": record.fingerprint,
         "status": record.status,
+        "prompt": record.prompt,
         "response": record.response,
         "finish": record.finish,
         "error": record.error,
@@ -270,7 +274,8 @@ def _row(record: TurnRecord) -> dict[str, Any]:
     }
 
 
-def _record(row: Any) -> TurnRecord:
+def record_of(row: Any) -> TurnRecord:
+    """The turn in a row."""
     return TurnRecord(
         id=row.id,
         address=row.address,
@@ -281,6 +286,7 @@ def _record(row: Any) -> TurnRecord:
         session_id=row.session_id,
         key_id=row.key_id,
         fingerprint=row.fingerprint,
+        prompt=row.prompt,
         response=row.response,
         finish=row.finish,
         error=row.error,

@@ -17,8 +17,10 @@ from hub.errors import Conflict
 from hub.memory import Entry
 from hub.message import API, Address, Value, agent_inbox
 from hub.records import traces
+from hub.records.search import Sought, of_sessions
 from hub.records.traces import MESSAGES, PAGE, STOP_WAIT
 from hub.signals import POLL
+from hub.store.listing import Page, Part, listed
 from hub.store.tables import conversation_grants as grants
 from hub.store.tables import conversations, entries, lanes, messages, responses, sessions
 
@@ -61,32 +63,23 @@ class Sessions:
         self._store = bus.store
         self._stop_wait = stop_wait
 
-    async def list(self, key_id: int, agent: str | None, before: int | None, limit: int) -> list[SessionRecord]:
-        """The newest sessions of a key, or those older than one."""
-        where = [_mine(key_id)]
-        where += [] if agent is None else [sessions.c.agent == agent]
-        where += [] if before is None else [sessions.c.id < before]
-        query = _SESSION.where(*where).order_by(sessions.c.id.desc()).limit(limit)
-        rows = await self._store.read(lambda connection: connection.execute(query).all())
-        return [_record(row) for row in rows]
+    async def list(self, key_id: int, sought: Sought, part: Part) -> Page[SessionRecord]:
+        """Sessions of a key, the newest first."""
+        mine, chat = _mine(key_id), f"{API}:{key_id}"
+        return await self._store.read(lambda connection: _list(connection, mine, sought, chat, part))
 
-    async def granted(
-        self, key_id: int, address: Address, agent: str | None, before: int | None, limit: int
-    ) -> list[SessionRecord]:
-        """The newest sessions at an address, of the agents whose conversation there the key was granted.
+    async def granted(self, key_id: int, address: Address, sought: Sought, part: Part) -> Page[SessionRecord]:
+        """Sessions at an address, the newest first, of the agents whose conversation there the key was granted.
 
         Raises Forbidden where that is none, or not this agent's.
         """
-        where = [sessions.c.address == str(address), _granted(key_id)]
-        where += [] if before is None else [sessions.c.id < before]
-        where += [] if agent is None else [sessions.c.agent == agent]
-        query = _SESSION.where(*where).order_by(sessions.c.id.desc()).limit(limit)
+        there = (sessions.c.address == str(address)) & _granted(key_id)
 
-        def unit(connection: Connection) -> Sequence[Any]:
-            shared.check(connection, key_id, agent, address)
-            return connection.execute(query).all()
+        def unit(connection: Connection) -> Page[SessionRecord]:
+            shared.check(connection, key_id, sought.agent, address)
+            return _list(connection, there, sought, address.chat, part)
 
-        return [_record(row) for row in await self._store.read(unit)]
+        return await self._store.read(unit)
 
     async def readable(self, key_id: int, id: int) -> SessionRecord | None:
         """A session that is the key's, or of a conversation that it was granted; or None."""
@@ -99,7 +92,7 @@ class Sessions:
     async def _find(self, whose: ColumnElement[bool], id: int) -> SessionRecord | None:
         query = _SESSION.where(whose, sessions.c.id == id)
         row = await self._store.read(lambda connection: connection.execute(query).first())
-        return None if row is None else _record(row)
+        return None if row is None else record_of_session(row)
 
     async def read(self, session: SessionRecord, after: int, limit: int) -> list[Written]:
         """What was said in it after an entry, the oldest first."""
@@ -151,6 +144,13 @@ class Sessions:
             after = await self._store.write(partial(_blank, lane=lane, after=after, tail=tail, now=self._bus.clock()))
 
 
+def _list(
+    connection: Connection, whose: ColumnElement[bool], sought: Sought, chat: str, part: Part
+) -> Page[SessionRecord]:
+    rows = _SESSION.where(whose, *of_sessions(connection, sought, [chat]))
+    return listed(connection, rows, [sessions.c.id], part, record_of_session, newest=True)
+
+
 def _mine(key_id: int) -> ColumnElement[bool]:
     return sessions.c.person == f"{API}:{key_id}"
 
@@ -162,11 +162,11 @@ def _granted(key_id: int) -> ColumnElement[bool]:
     return mine.exists()
 
 
-_LATEST = select(entries.c.at).where(entries.c.session == sessions.c.id).order_by(entries.c.id.desc()).limit(1)
-_SESSION = select(sessions, _LATEST.scalar_subquery().label("updated_at"))
+_SESSION = select(sessions)
 
 
-def _record(row: Any) -> SessionRecord:
+def record_of_session(row: Any) -> SessionRecord:
+    """The session in a row."""
     names = ("id", "agent", "address", "title", "started_at", "updated_at")
     return SessionRecord(**{name: getattr(row, name) for name in names})
 
@@ -211,7 +211,7 @@ def _remove(connection: Connection, session: int) -> None:
     newest = connection.execute(select(func.max(sessions.c.id))).scalar()
     mine = sessions.c.id == session
     if newest == session:
-        blank = {"person": None, "title": None, "address": f"{API}:0"}
+        blank = {"person": None, "title": None, "address": f"{API}:0", "channel": API}
         connection.execute(update(sessions).where(mine).values(blank))
     else:
         connection.execute(delete(sessions).where(mine))

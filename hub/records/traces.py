@@ -39,7 +39,7 @@ PAGE = 200
 """Rows that are read or written at a time."""
 ERASED = "(erased)"
 """What stands where a person's words were."""
-WORDS = ("response", "error", "fingerprint", "session", "request_id", "stages")
+WORDS = ("prompt", "response", "error", "fingerprint", "session", "request_id", "stages")
 """What the row of a turn tells beside what it used."""
 STOP_WAIT = 15.0
 """How long an erase waits for a turn that it stopped, in seconds."""
@@ -171,7 +171,7 @@ def _drop_posts(connection: Connection, rows: Sequence[Any], _now: float) -> int
 
 
 def _has_words(row: Any) -> bool:
-    return any(value is not None for value in (row.response, row.error, row.fingerprint))
+    return any(value is not None for value in (row.prompt, row.response, row.error, row.fingerprint))
 
 
 def _blank_turns(connection: Connection, rows: Sequence[Any], _now: float) -> int:

@@ -1,7 +1,8 @@
 """Full-text search over entries: FTS5 on SQLite, a tsvector with a GIN index on PostgreSQL.
 
-A text is indexed as its words, each with the place (`places.id`) where it was said: `12§tea`. A search asks for the
-words of places, so what was said elsewhere is not even read, and it costs what its own places hold. Scripts that are
+A text is indexed as its words, each with the place (`places.id`) where it was said: `12§tea`, and each without: `§tea`.
+A search asks for the words of places, so what was said elsewhere is not even read, and it costs what its own places
+hold; only one over everything, for an admin, asks for those without. Scripts that are
 written without spaces are cut into pairs of characters, which finds words of one character and more.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, Integer, Subquery, bindparam, text
 
 MOST_TEXT = 32_000
 """Characters of a text that are indexed; what comes later is stored and not found."""
@@ -93,6 +94,20 @@ def find(connection: Connection, places: Sequence[int], query: str, most: int) -
     return sorted(scores, key=lambda entry: (-scores[entry], -entry))[:most]
 
 
+def matching(dialect: str, query: str, places: Sequence[int] | None, most: int) -> Subquery | None:
+    """The newest entries, at most so many, that have every word of a query, in its column `id`; None: it has no word.
+
+    Of some places, or with None of all.
+    """
+    found = asked(query)
+    if not found or (places is not None and not places):
+        return None
+    both, either = (" & ", " | ") if dialect == "postgresql" else (" AND ", " OR ")
+    each = [f"({either.join(_words(dialect, places, word))})" for word in found]
+    statement = text(f"{_newest(dialect)} LIMIT :most").bindparams(query=both.join(each), most=most)
+    return statement.columns(id=Integer).subquery("matching")
+
+
 def forget(connection: Connection, entries: Sequence[int]) -> None:
     """A unit: take entries out of the index."""
     key = "entry" if connection.dialect.name == "postgresql" else "rowid"
@@ -136,9 +151,15 @@ def _begins(word: str) -> bool:
 
 def _query(dialect: str, places: Sequence[int], word: str) -> str:
     """The word at each place, in the engine's language; words are letters and digits alone, so they can be quoted."""
-    if dialect == "postgresql":
-        return " | ".join(f"'{place}§{word}'{':*' if _begins(word) else ''}" for place in places)
-    return " OR ".join(f'"{place}§{word}"{" *" if _begins(word) else ""}' for place in places)
+    return (" | " if dialect == "postgresql" else " OR ").join(_words(dialect, places, word))
+
+
+def _words(dialect: str, places: Sequence[int] | None, word: str) -> list[str]:
+    quote, begins = ("'", ":*") if dialect == "postgresql" else ('"', " *")
+    return [
+        f"{quote}{place}§{word}{quote}{begins if _begins(word) else ''}"
+        for place in ([""] if places is None else places)
+    ]
 
 
 _PAGES = 500
@@ -149,7 +170,7 @@ _MERGE = text("INSERT INTO entry_words (entry_words, rank) VALUES ('merge', :pag
 @cache
 def _index(dialect: str) -> Any:
     key, made = ("entry", "CAST({} AS tsvector)") if dialect == "postgresql" else ("rowid", "{}")
-    placed = made.format("replace(:words, '§', CAST(sessions.place AS text) || '§')")
+    placed = made.format("replace(:words, '§', CAST(sessions.place AS text) || '§') || ' ' || :words")
     return text(
         f"INSERT INTO entry_words ({key}, words) SELECT entries.id, {placed} "  # noqa: S608 - words of this module
         "FROM entries JOIN sessions ON sessions.id = entries.session "
@@ -160,8 +181,10 @@ def _index(dialect: str) -> Any:
 
 @cache
 def _find(dialect: str) -> Any:
+    return text(f"{_newest(dialect)} LIMIT {NEWEST}")
+
+
+def _newest(dialect: str) -> str:
     if dialect == "postgresql":
-        wanted = "SELECT entry FROM entry_words WHERE words @@ CAST(:query AS tsquery) ORDER BY entry DESC"
-    else:
-        wanted = "SELECT rowid FROM entry_words WHERE entry_words MATCH :query ORDER BY rowid DESC"
-    return text(f"{wanted} LIMIT {NEWEST}")
+        return "SELECT entry AS id FROM entry_words WHERE words @@ CAST(:query AS tsquery) ORDER BY entry DESC"
+    return "SELECT rowid AS id FROM entry_words WHERE entry_words MATCH :query ORDER BY rowid DESC"

@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.clients.serving import Serving
@@ -171,6 +172,46 @@ async def test_b4_models_are_listed_with_what_they_take(hub: Serving, key: str) 
         "claude-3-sonnet": True,
         "c37": False,
     }
+
+
+@pytest.mark.parametrize("model", ["c37", "writer"])
+async def test_b12_sessions_and_threads_are_listed_for_admins_and_for_their_user(
+    hub: Serving, key: str, upstream: Upstream, model: str
+) -> None:
+    upstream.script(say("pong"))
+    async with hub.http(key) as client, hub.http(hub.process.key) as admin, hub.http(await hub.key()) as other:
+        await client.post(CHAT, json=asked("ping", model=model), headers={"Session-Id": "b12"})
+
+        async def items(who: httpx.AsyncClient, path: str) -> list[Any]:
+            data = (await who.get(path)).json()["data"]
+            assert {*data} == {"items", "total", "limit", "offset", "next"}
+            return data["items"]
+
+        [session] = await items(client, "/user/session/list?q=&limit=10&offset=")
+        assert (session["session_id"], session["turns"]) == ("b12", 1)
+        [thread] = await items(client, f"/user/thread/list?q=&limit=10&offset=&session_id={session['id']}")
+        assert (thread["prompt"], thread["completion"], thread["session"]) == ("ping", "pong", session["id"])
+        mine = f"key_id={session['key_id']}"
+        assert await items(admin, f"/admin/session/list?q=&limit=10&offset=&{mine}") == [session]
+        listed = f"/admin/thread/list?q=&limit=10&offset=&{mine}&session_id={session['id']}"
+        assert await items(admin, listed) == [thread]
+        for path in (f"session/detail/{session['id']}", f"thread/detail/{thread['id']}"):
+            assert (await client.get(f"/user/{path}")).json() == (await admin.get(f"/admin/{path}")).json()
+            assert (await other.get(f"/user/{path}")).status_code == 404
+            assert (await other.get(f"/admin/{path}")).status_code == 403
+        assert await items(other, f"/user/thread/list?session_id={session['id']}") == []
+
+
+async def test_b13_a_thread_names_its_images_and_does_not_hold_them(hub: Serving, key: str, upstream: Upstream) -> None:
+    upstream.script(say("a dot"))
+    said = [{"type": "text", "text": "what is it?"}, picture()]
+    async with hub.http(key) as client:
+        answer = await client.post(
+            CHAT, json={"model": "claude-3-sonnet", "messages": [{"role": "user", "content": said}]}
+        )
+        thread = (await client.get(f"/user/thread/detail/{answer.headers['X-Turn-Id']}")).json()["data"]
+    assert (thread["prompt"], thread["completion"]) == ("what is it?\n\n(image_url)", "a dot")
+    assert (thread["status"], thread["tokens_out"], thread["fee"]) == ("completed", 2, "0.0000000000")
 
 
 @pytest.mark.parametrize("model", ["c37", "writer"])

@@ -11,11 +11,13 @@ turns = Table(
     Column("agent", Text),  # NULL: a model was called without an agent
     Column("model", Text),
     Column("address", Text, nullable=False),
+    Column("channel", Text),  # of the address
     Column("session", Big),
     Column("session_id", Text),  # the caller's own name of it
     Column("key_id", Big),
     Column("fingerprint", Text),  # of an HTTP request: what an SDK's retry repeats
     Column("status", Text, nullable=False),
+    Column("prompt", Text),  # of a turn that has no entries
     Column("response", Text),
     Column("finish", Text),  # why it ends, in OpenAI's words; NULL: as it should
     Column("error", Text),
@@ -49,6 +51,13 @@ Index(None, turns.c.key_id, turns.c.fingerprint, **only(turns.c.fingerprint.is_n
 Index(
     "ix_turns_uncounted", turns.c.finished_at, **only(turns.c.finished_at.is_not(None) & turns.c.counted_at.is_(None))
 )
+
+# Lists of turns, the newest first, beside the one above.
+Index(None, turns.c.agent, turns.c.created_at, turns.c.id)
+Index(None, turns.c.channel, turns.c.created_at, turns.c.id)
+Index(None, turns.c.key_id, turns.c.created_at, turns.c.id, **only(turns.c.key_id.is_not(None)))
+Index(None, turns.c.session, turns.c.created_at, turns.c.id, **only(turns.c.session.is_not(None)))
+Index(None, turns.c.status, turns.c.created_at, turns.c.id)
 
 responses = Table(
     "responses",

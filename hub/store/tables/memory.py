@@ -24,8 +24,12 @@ sessions = Table(
     Column("place", Big),  # of places: where it is searched
     Column("person", Text),  # channel:sender of a private chat; NULL: others read along
     Column("title", Text),
+    Column("channel", Text),  # of the address
+    Column("updated_at", Time),  # when something was said last; NULL: nothing was
 )
 Index(None, sessions.c.agent, sessions.c.address)
+Index(None, sessions.c.agent, sessions.c.id)
+Index(None, sessions.c.channel, sessions.c.id)
 Index(None, sessions.c.person, sessions.c.id, **only(sessions.c.person.is_not(None)))
 
 places = Table(

@@ -1,0 +1,153 @@
+"""Sessions and turns as lists and pages show them: what they used added up, and what was said with what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from hub import memory
+from hub.accounts.turns import TurnRecord, record_of
+from hub.memory import Heard
+from hub.message import API, File, Value
+from hub.records import search
+from hub.records.search import Own, Sought
+from hub.records.sessions import SessionRecord, Written, record_of_session
+from hub.records.traces import Person
+from hub.store import listing
+from hub.store.listing import Page, Part
+from hub.store.tables import entries, keys, sessions, turns
+
+
+class SessionTotals(Value, frozen=True, kw_only=True):
+    """A session, and what its turns used: `fee` is an integer of 1e-9 of the currency's unit.
+
+    `person` is who it is private with, `key_id` and `key_name` those of a key.
+    """
+
+    session: SessionRecord
+    person: str | None
+    key_id: int | None
+    key_name: str | None
+    turns: int = 0
+    prompt: int = 0
+    completion: int = 0
+    fee: int = 0
+
+
+class Asked(Value, frozen=True, kw_only=True):
+    """A turn with what was asked, and the files that came with it."""
+
+    record: TurnRecord
+    key_name: str | None
+    prompt: str | None
+    files: tuple[File, ...] = ()
+
+
+class Line(Value, frozen=True, kw_only=True):
+    """An entry of a session, and the turn that it belongs to; None: nobody asked for it, it was only heard."""
+
+    written: Written
+    turn: Asked | None
+
+
+def list_sessions(connection: Connection, sought: Sought, own: Own | None, part: Part) -> Page[SessionTotals]:
+    """A unit: sessions, the newest first; with `own` those of some keys alone. Raises RequestError."""
+    where = [] if own is None else [search.own_sessions(own)]
+    chats = None if own is None else [f"{API}:{key}" for key in own]
+    rows = select(sessions).where(*where, *search.of_sessions(connection, sought, chats))
+    page = listing.listed(connection, rows, [sessions.c.id], part, lambda row: row, newest=True)
+    return Page(items=_totals(connection, page.items), total=page.total, next=page.next)
+
+
+def find_session(connection: Connection, id: int, own: Own | None) -> SessionTotals | None:
+    """A unit: one session, or None; with `own` that of one of some keys alone."""
+    mine = [sessions.c.id == id] if own is None else [sessions.c.id == id, search.own_sessions(own)]
+    return next(iter(_totals(connection, connection.execute(select(sessions).where(*mine)).all())), None)
+
+
+def list_turns(connection: Connection, sought: Sought, own: Own | None, part: Part) -> Page[Asked]:
+    """A unit: turns, the newest first; with `own` those of some keys alone. Raises RequestError."""
+    rows = select(turns).where(*search.of_turns(connection, sought, own))
+    page = listing.listed(connection, rows, [turns.c.created_at, turns.c.id], part, record_of, newest=True)
+    return Page(items=_asked(connection, page.items), total=page.total, next=page.next)
+
+
+def find_turn(connection: Connection, id: str, own: Own | None) -> Asked | None:
+    """A unit: one turn, or None; with `own` that of one of some keys alone."""
+    rows = select(turns).where(turns.c.id == id, *search.of_turns(connection, Sought(), own))
+    return next(iter(_asked(connection, [record_of(row) for row in connection.execute(rows)])), None)
+
+
+def transcript(connection: Connection, session: int, part: Part) -> Page[Line]:
+    """A unit: what was said in a session, the oldest first."""
+    rows = select(entries).where(entries.c.session == session)
+    page = listing.listed(connection, rows, [entries.c.id], part, _written)
+    ids = {written.turn for written in page.items}
+    records = [record_of(row) for row in connection.execute(select(turns).where(turns.c.id.in_(ids)))]
+    found = {turn.record.id: turn for turn in _asked(connection, records)}
+    lines = [Line(written=written, turn=found.get(written.turn)) for written in page.items]
+    return Page(items=lines, total=page.total, next=page.next)
+
+
+def steps(connection: Connection, turn: str) -> Sequence[Written]:
+    """A unit: what was said in a turn, in its order."""
+    rows = connection.execute(select(entries).where(entries.c.turn == turn).order_by(entries.c.ordinal))
+    return [_written(row) for row in rows]
+
+
+def owned(connection: Connection, key: int) -> Own:
+    """A unit: a key and those that were made with it, gone or not."""
+    return [key, *connection.execute(select(keys.c.id).where(keys.c.owner_id == key)).scalars()]
+
+
+def _totals(connection: Connection, rows: Sequence[Any]) -> list[SessionTotals]:
+    sums = [func.coalesce(func.sum(turns.c[name]), 0).label(name) for name in _SUMS]
+    mine = turns.c.session.in_([row.id for row in rows])
+    used = {
+        row.session: {of: int(getattr(row, name)) for name, of in _SUMS.items()} | {"turns": row.turns}
+        for row in connection.execute(
+            select(turns.c.session, func.count().label("turns"), *sums).where(mine).group_by(turns.c.session)
+        )
+    }
+    ids = {row.id: Person.parse(row.person).key for row in rows if row.person}
+    names = _names(connection, ids.values())
+    return [
+        SessionTotals(
+            session=record_of_session(row),
+            person=row.person,
+            key_id=ids.get(row.id),
+            key_name=names.get(ids.get(row.id)),
+            **used.get(row.id, {}),
+        )
+        for row in rows
+    ]
+
+
+def _asked(connection: Connection, records: Sequence[TurnRecord]) -> list[Asked]:
+    first = select(entries.c.turn, entries.c.body).where(
+        entries.c.turn.in_([record.id for record in records]), entries.c.ordinal == 0
+    )
+    heard = {row.turn: memory.decode(row.body) for row in connection.execute(first)}
+    names = _names(connection, [record.key_id for record in records])
+    found: list[Asked] = []
+    for record in records:
+        entry, name = heard.get(record.id), names.get(record.key_id)
+        if isinstance(entry, Heard):
+            found.append(Asked(record=record, key_name=name, prompt=entry.text, files=entry.files))
+        else:
+            found.append(Asked(record=record, key_name=name, prompt=record.prompt))
+    return found
+
+
+def _names(connection: Connection, ids: Any) -> dict[int | None, str]:
+    rows = connection.execute(select(keys.c.id, keys.c.name).where(keys.c.id.in_({one for one in ids if one})))
+    return {row.id: row.name for row in rows}
+
+
+def _written(row: Any) -> Written:
+    return Written(id=row.id, turn=row.turn, at=row.at, entry=memory.decode(row.body))
+
+
+_SUMS = {"prompt_tokens": "prompt", "completion_tokens": "completion", "fee": "fee"}

@@ -1,0 +1,159 @@
+"""Which sessions and turns a list shows: what is asked for, as conditions of the statements that read them.
+
+Each condition has an index, or reads no more than what fits it; where several are given, one index is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, false, func, or_, select
+
+from hub.accounts.turns import Status
+from hub.message import API, Value
+from hub.records.traces import Person
+from hub.store import search
+from hub.store.tables import conversation_grants as grants
+from hub.store.tables import entries, places, sessions, turns
+
+FOUND = 10_000
+"""How many texts a search looks at: of words that are in more, it finds the newest."""
+Conditions = list[ColumnElement[bool]]
+
+
+class Sought(Value, frozen=True, kw_only=True):
+    """What to list; None: whatever it is. Times are Unix seconds: from `since` on, before `until`.
+
+    `text` is looked for in what was said, every word of it, and in names; `person` is `channel:sender`; `session` the
+    number of a session, or the name that its key gave it.
+    """
+
+    text: str | None = None
+    since: float | None = None
+    until: float | None = None
+    channel: str | None = None
+    agent: str | None = None
+    key_id: int | None = None
+    person: str | None = None
+    status: Status | None = None
+    session: str | None = None
+
+
+Own = Sequence[int]
+"""The ids of the keys whose records somebody may see; the first one is who asks."""
+
+
+def of_sessions(connection: Connection, sought: Sought, chats: Sequence[str] | None = None) -> Conditions:
+    """Conditions of `sessions`; raises RequestError for a person that names nobody.
+
+    A text is looked for in some chats, with all their threads, or with None in all.
+    """
+    key = None if sought.key_id is None else f"{API}:{sought.key_id}"
+    where = _exactly(sessions, agent=sought.agent, channel=sought.channel, person=key)
+    if sought.since is not None:
+        where.append(func.coalesce(sessions.c.updated_at, sessions.c.started_at) >= sought.since)
+    if sought.until is not None:
+        where.append(sessions.c.started_at < sought.until)
+    if sought.session is not None:
+        where.append(_called(sought.session))
+    if sought.status is not None:
+        where.append(sessions.c.id.in_(select(turns.c.session).where(turns.c.status == sought.status)))
+    if sought.person is not None:
+        where.append(_with(Person.parse(sought.person)))
+    if sought.text is not None:
+        where.append(_about(connection, sought.text, chats if key is None else [key]))
+    return where
+
+
+def _about(connection: Connection, query: str, chats: Sequence[str] | None) -> ColumnElement[bool]:
+    """Sessions where something was said, or that are called so."""
+    hits = _hits(connection, query, chats, entries.c.session)
+    named = _called(query) | func.lower(sessions.c.title).contains(query.lower(), autoescape=True)
+    return sessions.c.id.in_(_either(hits, select(sessions.c.id).where(named)))
+
+
+def of_turns(connection: Connection, sought: Sought, own: Own | None) -> Conditions:
+    """Conditions of `turns`, with `own` of those keys alone; raises RequestError for a person that names nobody."""
+    where = _exactly(turns, agent=sought.agent, channel=sought.channel, key_id=sought.key_id, status=sought.status)
+    if own is not None:
+        where.append(_asked_by(own))
+    if sought.since is not None:
+        where.append(turns.c.created_at >= sought.since)
+    if sought.until is not None:
+        where.append(turns.c.created_at < sought.until)
+    if sought.person is not None:
+        where.append(_from(Person.parse(sought.person)))
+    keys = own if sought.key_id is None else [sought.key_id]
+    chats = None if keys is None else [f"{API}:{key}" for key in keys]
+    if sought.session is not None:
+        called = _called(sought.session) if chats is None else _called(sought.session) & _in(chats)
+        where.append(turns.c.session.in_(select(sessions.c.id).where(called)))
+    if sought.text is not None:
+        hits = _hits(connection, sought.text, chats, entries.c.turn)
+        where.append(turns.c.id.in_(_either(hits, select(turns.c.id).where(turns.c.id == sought.text))))
+    return where
+
+
+def own_sessions(own: Own) -> ColumnElement[bool]:
+    """The sessions of some keys."""
+    return _in([f"{API}:{key}" for key in own])
+
+
+def _exactly(table: Table, **values: Any) -> Conditions:
+    return [table.c[name] == value for name, value in values.items() if value is not None]
+
+
+def _in(persons: Sequence[str]) -> ColumnElement[bool]:
+    """Of keys; one is compared, so that an index gives its order too."""
+    return sessions.c.person == persons[0] if len(persons) == 1 else sessions.c.person.in_(persons)
+
+
+def _asked_by(own: Own) -> ColumnElement[bool]:
+    """What some keys asked; in the conversation of a chat only while who looks is granted it."""
+    mine = turns.c.key_id == own[0] if len(own) == 1 else turns.c.key_id.in_(own)
+    granted = select(grants.c.id).where(
+        grants.c.key_id == turns.c.key_id, grants.c.agent == turns.c.agent, grants.c.address == turns.c.address
+    )
+    return mine & or_(turns.c.channel == API, and_(turns.c.key_id == own[0], granted.exists()))
+
+
+def _called(name: str) -> ColumnElement[bool]:
+    """A session by its number, or by the name that its key gave it."""
+    named = (sessions.c.channel == API) & sessions.c.address.endswith(f":{name}", autoescape=True)
+    return or_(sessions.c.id == int(name), named) if is_number(name) else named
+
+
+def is_number(name: str) -> bool:
+    """Whether it may be the number of a session."""
+    return name.isascii() and name.isdecimal() and len(name) <= 18
+
+
+def _with(person: Person) -> ColumnElement[bool]:
+    """Sessions that are theirs, or where they said something while others read along."""
+    mine = select(sessions.c.id).where(sessions.c.person == str(person))
+    return sessions.c.id.in_(_either(mine, select(entries.c.session).where(entries.c.author == str(person))))
+
+
+def _from(person: Person) -> ColumnElement[bool]:
+    """Turns that answer them."""
+    if person.channel == API:
+        return turns.c.key_id == person.key if is_number(person.sender) else false()
+    asked = turns.alias()
+    mine = select(asked.c.id).join(sessions, sessions.c.id == asked.c.session).where(sessions.c.person == str(person))
+    return turns.c.id.in_(_either(mine, select(entries.c.turn).where(entries.c.author == str(person))))
+
+
+def _hits(
+    connection: Connection, query: str, chats: Sequence[str] | None, of: ColumnElement[Any]
+) -> Select[Any] | None:
+    """A column of the newest entries that have the words of a query; None where it has none."""
+    here = None
+    if chats is not None:
+        here = connection.execute(select(places.c.id).where(places.c.chat.in_(chats))).scalars().all()
+    matching = search.matching(connection.dialect.name, query, here, FOUND)
+    return None if matching is None else select(of).join(matching, matching.c.id == entries.c.id)
+
+
+def _either(some: Select[Any] | None, others: Select[Any]) -> Any:
+    return others if some is None else some.union_all(others)
