@@ -6,9 +6,11 @@ from quart import Blueprint, Response
 
 from api import current, wire
 from api.acts import change
+from api.admin.jobs import JobShown, start
 from api.auth import require
 from api.document import document
-from hub.records.people import Erased, Export
+from api.envelope import Done
+from hub.records.people import Erased, Erasure, Export
 from hub.records.traces import Person
 
 routes = Blueprint("people", __name__)
@@ -29,3 +31,13 @@ async def erase(person: str) -> Response:
     """Erase it for good, and say how much it was."""
     await change("person.erase", lambda act: act.note(str(Person.parse(person))))
     return wire.answer(await current.hub().people.erase(person))
+
+
+@routes.post("/admin/people/erase")
+@require("admin")
+@document({200: Done[JobShown]}, body=Erasure, example={"person": "support:4242"}, once=True)
+async def erase_in_background() -> Response:
+    """Erase it in the background: the answer is a job, whose result says how much it was."""
+    wanted = await wire.read(Erasure)
+    Person.parse(wanted.person)
+    return await start("erase", wanted)

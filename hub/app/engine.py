@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 import channels
 from agents.documents import Documents
@@ -28,10 +29,11 @@ from hub.files import FileStore
 from hub.ingress import Ingress
 from hub.inlet import Door
 from hub.message import COMPACTION
-from hub.records import retention
+from hub.records import people, retention
 from hub.records.exports import job as exports
 from hub.records.jobs import runner
 from hub.records.jobs.runner import Kind, Runner
+from hub.records.people import People
 from hub.records.retention import Retention
 from hub.records.rooms import StoredRooms
 from hub.signals import Signals
@@ -106,6 +108,7 @@ class Engine:
         forget = Retention(self._retention)
         return {
             "export": Kind(do=exports.export),
+            "erase": Kind(do=partial(people.erase, People(self.bus, self.files, self.uploads))),
             "retention": Kind(do=forget, every=retention.EVERY, wanted=forget.wanted),
         }
 

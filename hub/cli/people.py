@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 from rich.console import RenderableType
+from rich.status import Status
 from rich.text import Text
 
 from hub.cli.call import Call
@@ -30,6 +33,7 @@ WORDS = {
     "answers": "answers kept for an Idempotency-Key",
     "pairings": "pairing",
     "uploads": "files that were uploaded for later",
+    "exports": "exports of anybody, which are taken back",
 }
 
 
@@ -55,14 +59,16 @@ def erase(call: Call, person: str, *, yes: bool) -> None:
         with console(stderr=True).status("erasing") as status:
             try:
                 await desk.change("person.erase", lambda act: act.note(person))
-                return await _people(desk).erase(
-                    person, lambda step, done: status.update(f"erasing: {done} {WORDS[step]}")
-                )
+                return await _people(desk).erase(person, partial(_show, status))
             except Conflict as error:
                 raise Failed(str(error)) from None
 
     erased = work(call, task)
     tell(erased, *_shown(erased), json=call.json)
+
+
+async def _show(status: Status, step: str, done: int) -> None:
+    status.update(f"erasing: {done} {WORDS[step]}")
 
 
 def _people(desk: Desk) -> People:

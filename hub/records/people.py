@@ -9,7 +9,7 @@ rows that tell whose they are; the private sessions last, because they tell whic
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -22,7 +22,8 @@ from hub.bus import Bus
 from hub.errors import Conflict
 from hub.files import FileStore
 from hub.message import Value
-from hub.records import traces
+from hub.records import jobs, traces
+from hub.records.jobs.runner import Outcome, Run
 from hub.records.traces import MESSAGES, PAGE, POSTS, SCHEDULES, STOP_WAIT, TURNS, Person, Shown, Trace
 from hub.signals import POLL
 from hub.store import Connection
@@ -32,9 +33,14 @@ from hub.uploads import Uploads
 ORPHANED_AFTER = 24 * 3600.0
 """A file that nothing refers to for so long belongs to nobody any more, in seconds."""
 
-Progress = Callable[[str, int], None]
-"""Is told what is being done, and how much of it is done."""
+Progress = Callable[[str, int], Awaitable[None]]
+"""Is told what is being done, and how much of it is done; what it raises ends the erase there."""
+Tell = Callable[[int], Awaitable[None]]
 Unit = Callable[[Connection, Person], int]
+
+
+async def _untold(_step: str, _done: int) -> None:
+    """Nobody wants to know."""
 
 
 class Erased(Value, frozen=True, kw_only=True, omit_defaults=False):
@@ -63,6 +69,8 @@ class Erased(Value, frozen=True, kw_only=True, omit_defaults=False):
     uploads: int = 0
     """Files that a key uploaded to use them later."""
     pairings: int = 0
+    exports: int = 0
+    """Files that jobs wrote before, whoever is in them."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -133,7 +141,7 @@ class People:
             files=list({file["ref"]: file for file in _files([of_chats, said, written, sent])}.values()),
         )
 
-    async def erase(self, name: str, progress: Progress = lambda _step, _done: None) -> Erased:
+    async def erase(self, name: str, progress: Progress = _untold) -> Erased:
         """Erase everything about `channel:sender`; harmless when that was done, or begun, before.
 
         What waits of theirs is settled as discarded. Raises RequestError for what names nobody, Conflict when a turn of
@@ -150,6 +158,7 @@ class People:
             done[step] = await self._repeat(unit, person, partial(progress, step))
         done["uploads"] = 0 if person.key is None else await self._uploads.forget(person.key)
         await traces.clean(self._store)
+        done["exports"] = await self._store.write(partial(jobs.withdraw_files, now=self._bus.clock()))
         return Erased(person=str(person), **done)
 
     async def _find(self, person: Person) -> Person:
@@ -189,7 +198,7 @@ class People:
                 state = await self._bus.withdraw(row.inbox, row.mid, "dead", "discarded", also=close)
                 done += state == "done"
                 running += [row.mid] if state == "running" else []
-            progress("discarded", done)
+            await progress("discarded", done)
             if not running:
                 return done
             if loop.time() >= deadline:
@@ -213,7 +222,7 @@ class People:
                 (theirs if mine else others).update(found)
                 looked += 1
                 if looked % PAGE == 0:
-                    progress("files", looked)
+                    await progress("files", looked)
         gone = [
             ref for ref, at in stored.items() if ref not in others and (ref in theirs or at < began - ORPHANED_AFTER)
         ]
@@ -224,7 +233,7 @@ class People:
             return row.author == str(person) or row.session in private
         return (MESSAGES if table is messages else POSTS).theirs(person, row)
 
-    async def _erase(self, trace: Trace, person: Person, tell: Callable[[int], None]) -> int:
+    async def _erase(self, trace: Trace, person: Person, tell: Tell) -> int:
         """Go through a table once, and erase what is theirs."""
         done, some = 0, list[Any]()
         async for row in self._theirs(trace, person):
@@ -232,19 +241,19 @@ class People:
             if len(some) == PAGE:
                 done += await self._write(trace, some)
                 some = []
-                tell(done)
+                await tell(done)
         return done + await self._write(trace, some)
 
     async def _write(self, trace: Trace, rows: Sequence[Any]) -> int:
         now = self._bus.clock()
         return await self._store.write(lambda connection: trace.erase(connection, rows, now)) if rows else 0
 
-    async def _repeat(self, unit: Unit, person: Person, tell: Callable[[int], None]) -> int:
+    async def _repeat(self, unit: Unit, person: Person, tell: Tell) -> int:
         """Do a unit until there is no more for it to do."""
         done = 0
         while more := await self._store.write(lambda connection: unit(connection, person)):
             done += more
-            tell(done)
+            await tell(done)
         return done
 
     async def _theirs(self, trace: Trace, person: Person, where: Any = None) -> AsyncGenerator[Any]:
@@ -262,6 +271,19 @@ class People:
             if len(rows) < PAGE:
                 return
             last = rows[-1]
+
+
+class Erasure(Value, frozen=True, kw_only=True):
+    """What an erase as a job is told: `channel:sender`."""
+
+    person: str
+
+
+async def erase(people: People, run: Run) -> Outcome:
+    """Erase a person as a job; one that was cut off begins again, and finds less."""
+    person = msgspec.convert(run.job.arguments, Erasure).person
+    erased = await people.erase(person, run.save)
+    return Outcome(result=erased.counts)
 
 
 _UNITS: dict[str, Unit] = {

@@ -9,10 +9,12 @@ import msgspec
 import pytest
 
 from hub import facts
+from hub.accounts import audit
 from hub.bus import Bus, Publish
 from hub.facts import Place
 from hub.message import Address, Author, Message, agent_inbox
 from hub.signals.local import LocalSignals
+from hub.store.listing import Part
 from tests.api.asking import Asking, open_asking
 from tests.auditing import audited
 
@@ -37,6 +39,22 @@ async def test_everything_about_a_person_is_handed_out_and_erased(facade: Asking
     status, body, _ = await facade.ask("DELETE", PATH, None, admin)
     assert (status, body["facts"]) == (200, 0)
     assert [(row.target, row.by) for row in await audited(facade.store, "person.erase")] == [("web:1/Ann", "root")] * 2
+
+
+async def test_an_erase_is_asked_for_in_the_background_and_audited(facade: Asking) -> None:
+    admin = await facade.key("admin", name="root")
+    path, body = "/admin/people/erase", {"person": "web:1/Ann"}
+    status, answer, _ = await facade.ask("POST", path, body, admin)
+    job = answer["data"]
+    assert (status, job["kind"], job["state"], job["arguments"]) == (200, "erase", "waiting", body)
+    assert (await facade.ask("DELETE", PATH, None, admin))[0] == 200
+    records = (await facade.store.read(lambda c: audit.listed(c, Part(limit=9)))).items
+    told = [(one.what, one.by, one.target) for one in records]
+    assert told[:2] == [("person.erase", "root", "web:1/Ann"), ("erase.create", "root", f"job:{job['id']}")]
+    assert [one.after for one in records[:2]] == [{}, body]
+    assert "tea" not in str(records)
+    assert (await facade.ask("POST", path, {"person": "ann"}, admin))[0] == 400
+    assert (await facade.ask("POST", path, body, await facade.key("chat")))[0] == 403
 
 
 async def test_only_an_admin_may(facade: Asking) -> None:

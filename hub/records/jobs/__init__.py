@@ -173,6 +173,18 @@ def finish(
     return connection.execute(update(jobs).where(jobs.c.id == id, jobs.c.state == "running").values(end)).rowcount > 0
 
 
+def withdraw_files(connection: Connection, now: float) -> int:
+    """Take back what jobs wrote, and end exports that are being written; returns how many.
+
+    Nobody can fetch a file any more from then on, and the runner removes it within a minute.
+    """
+    written = update(jobs).where(jobs.c.file.is_not(None)).values(file=None, expires_at=None)
+    why = "Somebody was erased meanwhile, who may be in it: ask for it again."
+    writing = update(jobs).where(jobs.c.kind == "export", jobs.c.state == "running")
+    ended = writing.values(state="cancelled", finished_at=now, error=why, mark=None)
+    return connection.execute(written).rowcount + connection.execute(ended).rowcount
+
+
 def forget(connection: Connection, before: float, now: float) -> set[int]:
     """Forget what ended before a time, and files that have expired; returns the jobs that may have files."""
     connection.execute(delete(jobs).where(jobs.c.state.not_in(OPEN), jobs.c.finished_at < before))

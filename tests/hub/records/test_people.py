@@ -298,7 +298,7 @@ async def test_more_than_a_page_is_erased_and_a_cut_off_erase_goes_on(every_engi
     await engine.store.write(lambda c: memory.append(c, session, "t", 0, said, 0.0))
     await engine.store.write(lambda c: memory.new_session(c, "bot", BENS, 0.0, "support:ben"))
 
-    def cut(step: str, done: int) -> None:
+    async def cut(step: str, done: int) -> None:
         told.append((step, done))
         if (step, done) == ("entries", PAGE):
             raise ConnectionError("cut off")
