@@ -9,11 +9,10 @@ import msgspec
 from msgspec import Meta
 from quart import Blueprint, Response
 
-from api import current, posting, rooms, uploads
+from api import current, downloads, posting, rooms, uploads
 from api.auth import require
 from api.deliveries import OPEN, WAIT, check, post
 from api.document import Content, FileField, document
-from api.downloads import FILE_HEADERS, disposition
 from api.errors import FlatError
 from api.openai.parts import Piece, attached
 from api.openai.parts import file as one_file
@@ -23,7 +22,7 @@ from api.uploads import Upload
 from api.wire import answer, query
 from hub.delivery.deliveries import DeliveryRecord
 from hub.errors import NotFound, RequestError
-from hub.inline import ANY, media_type
+from hub.inline import ANY
 from hub.message import File, Part
 from hub.records.rooms import Post
 
@@ -209,10 +208,7 @@ async def download(post: Post | None, id: int, index: int) -> Response:
         rooms.check(current.key(), post.address.chat_id)
     except NotFound:
         raise gone from None
-    found = post.files[index]
-    kind = media_type(found.media_type)
-    headers = FILE_HEADERS | {"Content-Disposition": disposition(found.name, kind)}
-    return Response(await current.hub().files.read(found), 200, headers, content_type=kind)
+    return await downloads.stored(post.files[index])
 
 
 def cursor(value: str | None, param: str, *, of: str = "a message") -> int:

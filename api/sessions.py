@@ -189,11 +189,11 @@ async def rename(id: int) -> Response:
 async def export(id: int) -> Response:
     """All of a session, to take along: one JSON, or with `format=jsonl` a message a line."""
     session, asked = await _readable(id), query(Exported)
-    pages = _pages(_sessions(), session)
-    name = {"Content-Disposition": f'attachment; filename="session-{session.id}.{asked.format}"'}
     if asked.format == "jsonl":
-        return Response(_lines(pages), 200, name, content_type=JSON_LINES)
-    return answer({**shown(session), "messages": [message async for page in pages for message in page]}, headers=name)
+        return exported(session)
+    name = {"Content-Disposition": f'attachment; filename="session-{session.id}.json"'}
+    said = [message async for page in _pages(_sessions(), session) for message in page]
+    return answer({**shown(session), "messages": said}, headers=name)
 
 
 @routes.delete(f"/api/v1/sessions/{ID}")
@@ -240,6 +240,12 @@ async def _readable(id: int) -> SessionRecord:
 
 def _missing(id: int) -> NoReturn:
     raise NotFound(f"There is no session '{id}'.", code="session_not_found")
+
+
+def exported(session: SessionRecord) -> Response:
+    """The answer that is all of a session, a message a line."""
+    name = {"Content-Disposition": f'attachment; filename="session-{session.id}.jsonl"'}
+    return Response(_lines(_pages(_sessions(), session)), 200, name, content_type=JSON_LINES)
 
 
 async def _pages(sessions: Sessions, session: SessionRecord) -> AsyncGenerator[list[SessionMessage]]:

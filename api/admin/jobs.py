@@ -97,18 +97,24 @@ async def export() -> Response:
 
 async def start(kind: str, arguments: Value) -> Response:
     """Have a job done, once per Idempotency-Key, and answer with it."""
-    told = msgspec.to_builtins(arguments)
 
     async def act(request: str) -> tuple[int, Done[JobShown]]:
-        def unit(act: Act) -> Job:
-            job, new = jobs.create(act.connection, kind, told, act.by, act.now, request)
-            if new:
-                act.note(f"job:{job.id}", after=told)
-            return job
+        return 200, {"success": True, "data": shown(await begin(kind, arguments, request))}
 
-        return 200, {"success": True, "data": shown(await change(f"{kind}.create", unit))}
+    return await once([kind, msgspec.to_builtins(arguments)], act)
 
-    return await once([kind, told], act)
+
+async def begin(kind: str, arguments: Value, request: str | None = None) -> Job:
+    """Have a job done, once per `request`."""
+    told = msgspec.to_builtins(arguments)
+
+    def unit(act: Act) -> Job:
+        job, new = jobs.create(act.connection, kind, told, act.by, act.now, request)
+        if new:
+            act.note(f"job:{job.id}", after=told)
+        return job
+
+    return await change(f"{kind}.create", unit)
 
 
 @routes.get("/admin/job/list")
@@ -148,12 +154,16 @@ async def cancel() -> Response:
 @document({200: Content("*/*")})
 async def download(id: int) -> Response:
     """The file that a job wrote."""
-    job = await _job(id)
+    return await written(await _job(id))
+
+
+async def written(job: Job) -> Response:
+    """The answer that is the file of a job; raises NotFound."""
     path = None if job.file is None else current.hub().exports / job.file
     if path is None or (size := await asyncio.to_thread(_size, path)) is None:
-        raise NotFound(f"Job {id} has no file: it wrote none, or that is a day old.", code="file_not_found")
+        raise NotFound(f"Job {job.id} has no file: it wrote none, or that is a day old.", code="file_not_found")
     kind = MEDIA_TYPES["csv" if path.suffix == ".csv" else "jsonl"]
-    name = downloads.disposition(f"job-{id}-{Path(path.stem).suffix[1:]}{path.suffix}", kind)
+    name = downloads.disposition(f"job-{job.id}-{Path(path.stem).suffix[1:]}{path.suffix}", kind)
     headers = HEADERS | {"Content-Disposition": name, "Content-Length": str(size)}
     return Response(FileBody(path), 200, headers, content_type=kind)
 

@@ -26,6 +26,7 @@ PAGES = (
     "api.panel.models",
     "api.panel.keys",
     "api.panel.groups",
+    "api.panel.sessions",
     "api.panel.logs",
     "api.panel.settings",
 )

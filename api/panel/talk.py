@@ -88,7 +88,7 @@ class Draft:
     @property
     def calls(self) -> Sequence[Called]:
         """What its turn has called, and calls now."""
-        return [*calls(self.finished), *(_called(call) for call in self.calling)]
+        return [*calls(self.finished), *(called(call) for call in self.calling)]
 
 
 async def shown(view: View, posts: Sequence[Post], *, with_steps: bool) -> Sequence[Shown]:
@@ -108,7 +108,7 @@ def is_mine(view: View, author: Author) -> bool:
 def calls(done: Iterable[Stepped]) -> list[Called]:
     """The tools that finished steps called."""
     return [
-        _called(call, result, seconds)
+        called(call, result, seconds)
         for step in done
         for call, result, seconds in zip(
             step.calls, step.results, [*step.took, *[None] * (len(step.calls) - len(step.took))], strict=True
@@ -116,7 +116,7 @@ def calls(done: Iterable[Stepped]) -> list[Called]:
     ]
 
 
-def _called(call: ToolCall, result: str | None = None, seconds: float | None = None) -> Called:
+def called(call: ToolCall, result: str | None = None, seconds: float | None = None) -> Called:
     return Called(
         name=call.name,
         arguments=_read(call.arguments),

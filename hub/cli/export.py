@@ -39,8 +39,9 @@ def run(
         raise Conflict(f"{file} is there already. Nothing was written: give another name, or --overwrite.")
 
     async def task(desk: Desk) -> int:
-        times = {"since": _time(since, "--since", desk.now), "until": _time(until, "--until", desk.now)}
-        return await _write(call, desk, Wanted(what=what, format=format, agent=agent, key_id=key, **times), file)
+        begin, end = _time(since, "--since", desk.now), _time(until, "--until", desk.now)
+        wanted = Wanted(what=what, format=format, agent=agent, key_id=key, since=begin, until=end)
+        return await _write(call, desk, wanted, file)
 
     rows = work(call, task)
     shown = Text.assemble(f"{rows} row{'' if rows == 1 else 's'} of {what} written to ", (str(file), "bold"))

@@ -9,14 +9,14 @@ from sqlalchemy import Connection, func, select
 
 from hub import memory
 from hub.accounts.turns import TurnRecord, record_of
-from hub.memory import Heard
+from hub.memory import Entry, Heard
 from hub.message import API, File, Value
 from hub.records import search
 from hub.records.search import Own, Sought
 from hub.records.sessions import SessionRecord, Written, record_of_session
 from hub.records.traces import Person
 from hub.store import listing
-from hub.store.listing import Page, Part
+from hub.store.listing import COUNTED, Page, Part
 from hub.store.tables import entries, keys, sessions, turns
 
 
@@ -80,10 +80,31 @@ def find_turn(connection: Connection, id: str, own: Own | None) -> Asked | None:
     return next(iter(_asked(connection, [record_of(row) for row in connection.execute(rows)])), None)
 
 
-def transcript(connection: Connection, session: int, part: Part) -> Page[Line]:
-    """A unit: what was said in a session, the oldest first."""
+def openings(connection: Connection, ids: Sequence[int]) -> dict[int, Entry]:
+    """A unit: what some sessions begin with, where there is anything."""
+    first = select(entries.c.id).where(entries.c.session == sessions.c.id).order_by(entries.c.id).limit(1)
+    begins = select(first.scalar_subquery()).where(sessions.c.id.in_(ids))
+    rows = connection.execute(select(entries.c.session, entries.c.body).where(entries.c.id.in_(begins)))
+    return {row.session: memory.decode(row.body) for row in rows}
+
+
+def find_entry(connection: Connection, session: int, id: int) -> Entry | None:
+    """A unit: something that was said in a session, or None."""
+    body = connection.execute(select(entries.c.body).where(entries.c.id == id, entries.c.session == session)).scalar()
+    return None if body is None else memory.decode(body)
+
+
+def holds(connection: Connection, session: int) -> tuple[int, int]:
+    """A unit: how many entries a session has, COUNTED at the most, and how many files came with these."""
+    rows = connection.execute(select(entries.c.body).where(entries.c.session == session).limit(COUNTED)).scalars().all()
+    files = sum(len(entry.files) for entry in map(memory.decode, rows) if isinstance(entry, Heard))
+    return len(rows), files
+
+
+def transcript(connection: Connection, session: int, part: Part, *, newest: bool = False) -> Page[Line]:
+    """A unit: what was said in a session, the oldest first; with `newest` the other way round."""
     rows = select(entries).where(entries.c.session == session)
-    page = listing.listed(connection, rows, [entries.c.id], part, _written)
+    page = listing.listed(connection, rows, [entries.c.id], part, _written, newest=newest)
     ids = {written.turn for written in page.items}
     records = [record_of(row) for row in connection.execute(select(turns).where(turns.c.id.in_(ids)))]
     found = {turn.record.id: turn for turn in _asked(connection, records)}

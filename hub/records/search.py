@@ -18,7 +18,7 @@ from hub.store.tables import conversation_grants as grants
 from hub.store.tables import entries, places, sessions, turns
 
 FOUND = 10_000
-"""How many texts a search looks at: of words that are in more, it finds the newest."""
+"""How many texts a search looks at, and turns of a status: where there are more, it finds the newest."""
 Conditions = list[ColumnElement[bool]]
 
 
@@ -58,7 +58,9 @@ def of_sessions(connection: Connection, sought: Sought, chats: Sequence[str] | N
     if sought.session is not None:
         where.append(_called(sought.session))
     if sought.status is not None:
-        where.append(sessions.c.id.in_(select(turns.c.session).where(turns.c.status == sought.status)))
+        newest = select(turns.c.session).where(turns.c.status == sought.status, turns.c.session.is_not(None))
+        order = (turns.c.created_at.desc(), turns.c.id.desc())
+        where.append(sessions.c.id.in_(select(newest.order_by(*order).limit(FOUND).subquery().c.session)))
     if sought.person is not None:
         where.append(_with(Person.parse(sought.person)))
     if sought.text is not None:

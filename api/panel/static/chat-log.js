@@ -1,5 +1,6 @@
 // The messages of a room: each once, in their order, apart by days; the reader's place is kept.
 import { codes } from "./chat-code.js";
+import { day } from "./days.js";
 import { times } from "./times.js";
 
 const NEAR = 80; // px from the end that count as being there
@@ -170,15 +171,4 @@ function redraw(steps, html) {
   steps.innerHTML = html;
   steps.hidden = !html.trim();
   steps.querySelectorAll("details").forEach((one, at) => (one.open = open[at] ?? false));
-}
-
-function day(at) {
-  const item = document.createElement("li");
-  item.className = "day";
-  const language = document.documentElement.lang;
-  const away = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86400000);
-  const near = new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(-away, "day");
-  const exact = new Intl.DateTimeFormat(language, { dateStyle: "full" }).format(at);
-  item.textContent = away < 2 ? near.charAt(0).toUpperCase() + near.slice(1) : exact;
-  return item;
 }

@@ -11,8 +11,10 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from hub.accounts import money
-from hub.message import API, Address, Value
+from hub.message import API, Address
+from hub.records import search
 from hub.records.exports.formats import Format, Row
+from hub.records.search import Sought
 from hub.store.tables import entries, keys, sessions, turns
 
 What = Literal["sessions", "turns", "usage"]
@@ -21,15 +23,11 @@ PAGE = 500
 """Rows that are read at a time."""
 
 
-class Wanted(Value, frozen=True, kw_only=True):
-    """What to export: of a time (Unix seconds; `until` is not in it any more), of an agent, of a key."""
+class Wanted(Sought, frozen=True, kw_only=True):
+    """What to export: of all there is, what fits. Of sessions, what was said in the time that is asked for."""
 
     what: What
     format: Format = "jsonl"
-    since: float | None = None
-    until: float | None = None
-    agent: str | None = None
-    key_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,27 +56,26 @@ def _in_time(at: ColumnElement[float], wanted: Wanted) -> list[ColumnElement[boo
 # Sessions: a row is an entry, in the order in which they were said.
 
 
+def _of_entries(connection: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
+    whose = search.of_sessions(connection, msgspec.structs.replace(wanted, since=None, until=None))
+    inside = [entries.c.session.in_(select(sessions.c.id).where(*whose))] if whose else []
+    return _in_time(entries.c.at, wanted) + inside
+
+
 def _count_entries(connection: Connection, wanted: Wanted) -> int:
-    counted = select(func.count()).select_from(entries).where(*_in_time(entries.c.at, wanted))
+    counted = select(func.count()).select_from(entries).where(*_of_entries(connection, wanted))
     return connection.execute(counted).scalar_one()
 
 
 def _entries(wanted: Wanted, after: Any, connection: Connection) -> Page:
-    query = select(entries).where(*_in_time(entries.c.at, wanted))
+    query = select(entries).where(*_of_entries(connection, wanted))
     if after is not None:
         query = query.where(tuple_(entries.c.session, entries.c.id) > tuple_(*after))
     rows = connection.execute(query.order_by(entries.c.session, entries.c.id).limit(PAGE)).all()
     of = select(sessions).where(sessions.c.id.in_({row.session for row in rows}))
     known = {row.id: row for row in connection.execute(of)}
-    told = [_entry(row, known[row.session]) for row in rows if _is_wanted(known.get(row.session), wanted)]
     last = [rows[-1].session, rows[-1].id] if len(rows) == PAGE else None
-    return Page(rows=told, done=len(rows), after=last)
-
-
-def _is_wanted(session: Any, wanted: Wanted) -> bool:
-    if session is None or wanted.agent not in (None, session.agent):
-        return False
-    return wanted.key_id is None or _key_of(session) == wanted.key_id
+    return Page(rows=[_entry(row, known[row.session]) for row in rows], done=len(rows), after=last)
 
 
 def _key_of(session: Any) -> int | None:
@@ -121,21 +118,13 @@ _TURN = (
 _MONEY = ("fee", "uncollected")
 
 
-def _of_turns(wanted: Wanted) -> list[ColumnElement[bool]]:
-    agent = [] if wanted.agent is None else [turns.c.agent == wanted.agent]
-    return (
-        _in_time(turns.c.created_at, wanted)
-        + agent
-        + ([] if wanted.key_id is None else [turns.c.key_id == wanted.key_id])
-    )
-
-
 def _count_turns(connection: Connection, wanted: Wanted) -> int:
-    return connection.execute(select(func.count()).select_from(turns).where(*_of_turns(wanted))).scalar_one()
+    counted = select(func.count()).select_from(turns).where(*search.of_turns(connection, wanted, None))
+    return connection.execute(counted).scalar_one()
 
 
 def _turns(wanted: Wanted, after: Any, connection: Connection) -> Page:
-    query = select(*(turns.c[name] for name in _TURN)).where(*_of_turns(wanted))
+    query = select(*(turns.c[name] for name in _TURN)).where(*search.of_turns(connection, wanted, None))
     if after is not None:
         query = query.where(tuple_(turns.c.created_at, turns.c.id) > tuple_(*after))
     rows = connection.execute(query.order_by(turns.c.created_at, turns.c.id).limit(PAGE)).all()
@@ -160,7 +149,7 @@ def _days(connection: Connection, wanted: Wanted) -> int:
 
 
 def _usage(wanted: Wanted, after: Any, connection: Connection) -> Page:
-    fitting = _of_turns(wanted)
+    fitting = search.of_turns(connection, wanted, None)
     later = fitting if after is None else [*fitting, turns.c.created_at >= after]
     first = connection.execute(select(turns.c.created_at).where(*later).order_by(turns.c.created_at).limit(1)).scalar()
     if first is None:

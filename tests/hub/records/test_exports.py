@@ -31,7 +31,8 @@ SECRET = "sk-user-0123456789abcdefghijklmnopqrs"
 
 
 def _session(connection: Connection, agent: str, address: Address, turns: int, start: float) -> None:
-    session = memory.new_session(connection, agent, address, start)
+    person = address.chat if address.channel == "api" else None
+    session = memory.new_session(connection, agent, address, start, person)
     for number in range(turns):
         call = ToolCall(id="c", name="recall", arguments='{"query": "tea"}')
         turn = f"{address}.{number}"
@@ -130,6 +131,9 @@ async def test_usage_is_added_up_by_day_agent_model_and_key(filled: Engine, tmp_
     [
         ({"what": "sessions", "agent": "clerk"}, 9),
         ({"what": "sessions", "key_id": 1}, 6),
+        ({"what": "sessions", "text": "tea 3"}, 12),
+        ({"what": "sessions", "channel": "api", "agent": "clerk"}, 0),
+        ({"what": "turns", "status": "failed"}, 1),
         ({"what": "sessions", "since": 12 * DAY}, 15),
         ({"what": "sessions", "until": 11 * DAY}, 6),
         ({"what": "turns", "agent": "assistant"}, 7),
