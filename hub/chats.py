@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, delete, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hub.message import Address
-from hub.store.tables import choices, conversations, facts, gone, messages, places, schedules, sessions
+from hub.message import Address, channel_inbox
+from hub.store.tables import choices, conversations, facts, gone, lanes, messages, places, schedules, sessions
 
 
 def mark_gone(connection: Connection, channel: str, chat_id: str, why: str, now: float) -> None:
@@ -16,6 +16,12 @@ def mark_gone(connection: Connection, channel: str, chat_id: str, why: str, now:
     insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {"channel": channel, "chat_id": chat_id, "why": why, "at": now}
     connection.execute(insert(gone).values(row).on_conflict_do_nothing())
+
+
+def written_to(connection: Connection, channel: str, most: int) -> list[str]:
+    """Some chats of a channel that were written to, by their addresses."""
+    here = select(lanes.c.lane).where(lanes.c.inbox == channel_inbox(channel), lanes.c.lane != "")
+    return [*connection.execute(here.order_by(lanes.c.lane).limit(most)).scalars()]
 
 
 def gone_because(connection: Connection, channel: str, chat_id: str) -> str | None:

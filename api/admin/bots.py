@@ -114,10 +114,7 @@ async def put(kind: str) -> Response:
 async def delete(kind: str) -> Response:
     """Stop a bot and forget it; what waits to be sent waits for a day for one of its name."""
     _known(kind)
-    bot = await _found(kind, (await read(BotId)).id)
-    gone = Change(kind="channel", id=bot.id, settings=None)
-    made = await _made_for(bot.name)
-    await save(gone, *([] if made is None else [Change(kind="agent", id=made.id, settings=None)]))
+    await save(*await removal(await _found(kind, (await read(BotId)).id)))
     return done()
 
 
@@ -168,6 +165,13 @@ def shown(one: Shown, agents: Sequence[Shown], health: Mapping[str, Health]) -> 
 def made_name(bot: str) -> str:
     """What the agent is called that is made for a bot."""
     return f"bot-{bot}"
+
+
+async def removal(bot: Shown) -> list[Change]:
+    """What to save to forget a bot: it, and the agent that was made for it."""
+    gone = Change(kind="channel", id=bot.id, settings=None)
+    made = await _made_for(bot.name)
+    return [gone] if made is None else [gone, Change(kind="agent", id=made.id, settings=None)]
 
 
 async def _changes(kind: str, said: SavedBot, given: dict[str, Any]) -> list[Change]:

@@ -16,7 +16,8 @@ from api.admin.logs import LogFilter, process
 from api.messages import cursor
 from api.panel import render
 from api.panel.pages import Page
-from api.panel.view import View
+from api.panel.shared import Shared
+from api.panel.view import View, parts
 from api.panel.words import N_
 from api.wire import fit
 from hub.logbook import News, Wanted
@@ -66,25 +67,28 @@ async def tail(view: View) -> Response:
     last = request.headers.get("Last-Event-ID") or view.query.get("after")
     after = cursor(last, "Last-Event-ID", of="a line") if last else None
     news = view.hub.logbook.follow(_wanted(view), after, min(CHECKED, current.keep_alive()))
-    return sse.stream(_events(view, news))
+    shared = parts().shared
+    shared.check()
+    return sse.stream(_events(view, shared, news))
 
 
-async def _events(view: View, news: AsyncGenerator[News | None]) -> AsyncGenerator[bytes]:
+async def _events(view: View, shared: Shared, news: AsyncGenerator[News | None]) -> AsyncGenerator[bytes]:
     clock = asyncio.get_running_loop().time
     checked = clock()
-    async with aclosing(news):
-        async for each in news:
-            if clock() - checked >= CHECKED:
-                checked = clock()
-                if not await view.holds():
-                    yield sse.event({}, "ended")
-                    return
-            if each is None:
-                yield sse.KEEP_ALIVE
-                continue
-            head = b"id: %d\n" % each.lines[-1].id if each.lines else b""
-            context = _context(each.lines[::-1], each)
-            yield head + sse.event(render.block(view, TEMPLATE, "lines", context), "lines")
+    with shared.watching():
+        async with aclosing(news):
+            async for each in news:
+                if clock() - checked >= CHECKED:
+                    checked = clock()
+                    if not await view.holds():
+                        yield sse.event({}, "ended")
+                        return
+                if each is None:
+                    yield sse.KEEP_ALIVE
+                    continue
+                head = b"id: %d\n" % each.lines[-1].id if each.lines else b""
+                context = _context(each.lines[::-1], each)
+                yield head + sse.event(render.block(view, TEMPLATE, "lines", context), "lines")
 
 
 def _wanted(view: View) -> Wanted:

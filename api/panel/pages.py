@@ -22,6 +22,7 @@ from hub.signals import Signals
 PAGES = (
     "api.panel.overview",
     "api.panel.chat",
+    "api.panel.channels",
     "api.panel.agents",
     "api.panel.models",
     "api.panel.keys",
@@ -124,6 +125,8 @@ async def _live(
                     yield sse.event({}, "ended")
                     return
                 found = await now()
+            except NotFound:
+                found = sent  # it was deleted: the page stays as it was until somebody leaves it
             except StoreUnavailable:
                 yield sse.event({}, "away")
                 found = sent

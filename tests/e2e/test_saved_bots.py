@@ -163,7 +163,7 @@ async def test_b9_what_cannot_be_is_refused_and_says_why(admin: Admin) -> None:
         ("bot/web/save", {"name": "x", "modelId": "nobody"}, (400, "config.modelId", "no agent or model 'nobody'")),
         ("bot/web/save", {"name": "x", "apiKey": "br-wrong"}, (400, "config.apiKey", "no key of this hub")),
         ("bot/web/save", {"name": "web"}, (409, None, "There is already a channel 'web'.")),
-        ("bot/web/save", {"name": "API"}, (400, None, "'api' is reserved")),
+        ("bot/web/save", {"name": "API"}, (400, "name", "'api' is reserved")),
         ("bot/web/save", {"id": declared["id"], "enabled": False}, (409, None, "declared in config.yaml")),
         ("bot/feishu/delete", {"id": declared["id"]}, (404, None, "no feishu bot")),
     ):

@@ -14,12 +14,14 @@ from unittest.mock import patch
 from api.panel.pages import pages
 from hub import logs
 from hub.accounts import keys
+from hub.records.health import of_channels
 from hub.records.rooms import Own
 from tests.e2e.here import Here, running_hub
 from tests.e2e.hub import demo_config
 from tests.panel import chromium
 from tests.panel.desk import NARROW, WIDE, Desk, Language, Role
 from tests.panel.talking import png
+from tests.platforms.telegram import TelegramServer
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images" / "panel"
 SIZES = {"wide": WIDE, "narrow": NARROW}
@@ -32,6 +34,7 @@ async def draw(folder: Path) -> None:
             desk = Desk(here, browser, {"admin": here.key})
             desk.secrets["user"] = await desk.key()
             await live_a_little(here)
+            await be_refused(here)
             for theme in ("light", "dark"):
                 for name, size in SIZES.items():
                     await one(desk, None, "/panel/login", folder / f"login-{theme}-{name}", theme, size)
@@ -63,6 +66,19 @@ async def live_a_little(here: Here) -> None:
             (await client.post("/v1/chat/completions", json=asked)).raise_for_status()
         for name in ("laptop", "shop", "night shift"):
             (await client.post("/api/v1/user/api-keys", json={"name": name})).raise_for_status()
+
+
+async def be_refused(here: Here) -> None:
+    """A Telegram bot whose token is wrong."""
+    async with TelegramServer() as telegram, here.http() as client:
+        bot = {"name": "support", "config": {"token": "123456:none", "baseUrl": telegram.base_url}}
+        (await client.post("/admin/bot/telegram/save", json=bot)).raise_for_status()
+        await here.store.until(lambda: _failed(here, "support"))
+
+
+async def _failed(here: Here, channel: str) -> bool:
+    found = await here.store.read(of_channels)
+    return channel in found and found[channel].state == "failed"
 
 
 async def talk_a_little(here: Here) -> str:

@@ -1,0 +1,357 @@
+"""Channels: how they are and what to do about it; added, changed, stopped; and who asks to be let in."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from quart import Response
+
+from api import deliveries, posting
+from api.acts import acting, change
+from api.admin.bots import removal
+from api.panel import channel_form, mends
+from api.panel.channel_form import PLATFORMS, Platform
+from api.panel.forms import Form, options, wrong
+from api.panel.overview import STATES
+from api.panel.pages import Page
+from api.panel.view import View
+from api.panel.words import N_
+from api.saved import save
+from hub import access, chats
+from hub.access import Paired, PairingRequest
+from hub.accounts.definitions import Change, Shown
+from hub.errors import NotFound, RequestError
+from hub.message import channel_inbox
+from hub.records import counts, health, statistics
+from hub.records.counts import InboxCount
+from hub.records.health import Health
+from hub.records.statistics import Asked
+from hub.records.tally import Sums
+from hub.store import Connection
+
+page = Page("channels", N_("Channels"), icon="channel", admin=True)
+DAY = 86_400.0
+TEST_WAIT = 10.0
+"""How long the page waits to see what becomes of a test message, in seconds."""
+FRESH = 5.0
+"""For how long the counts of a day are good, in seconds."""
+MOST_CHATS = 50
+STOPPED, UNUSED = (N_("Stopped"), ""), (N_("Not in use"), "bad")
+ROUTE = "/<int(max=2147483647):id>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A channel and how it is."""
+
+    one: Shown
+    health: Health | None
+    sums: Sums
+    """Of the last day."""
+    waiting: int
+    dead: int
+    strangers: int
+
+    @property
+    def kind(self) -> str:
+        return str(self.one.settings.get("kind", ""))
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self.one.settings.get("enabled", True))
+
+    @property
+    def declared(self) -> bool:
+        """Whether config.yaml has the last word."""
+        return self.one.source == "config"
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """What to call how it is, and its colour."""
+        if self.one.error:
+            return UNUSED
+        if not self.enabled:
+            return STOPPED
+        return (N_("Not started"), "") if self.health is None else STATES[self.health.state]
+
+    @property
+    def error(self) -> str | None:
+        """What its platform last said, where it is not connected."""
+        if not self.enabled or self.health is None or self.health.state == "up":
+            return None
+        return self.health.error
+
+    @property
+    def trouble(self) -> tuple[str, str] | None:
+        """What is wrong with it, and what to do about that."""
+        if self.one.error:
+            return self.one.error, N_("Mend it under “Edit”.")
+        return None if self.error is None else mends.mend(self.kind, self.error)
+
+
+@page.shows("channels.html", live=("list",))
+async def state(view: View) -> dict[str, Any]:
+    """All there are, and how one comes by those there are not."""
+    rows = await _rows(view)
+    there = {row.kind for row in rows}
+    missing = {kind: one for kind, one in _platforms(view).items() if kind not in there}
+    return {"rows": rows, "missing": missing, "platforms": PLATFORMS}
+
+
+@page.get("/new")
+async def choose(view: View) -> Response:
+    """Of which kind a new one is to be."""
+    return view.render("channel_kinds.html", page=page, platforms=_platforms(view))
+
+
+@page.get("/new/<kind>")
+async def new(view: View, kind: str) -> Response:
+    """Where a channel is described that is to be made."""
+    platform = _platform(view, kind)
+    taken = {one.name for one in await view.hub.definitions.list("channel")}
+    values = channel_form.fresh(kind, next(iter(_agents(view)), ""), taken)
+    return _form(view, kind, platform, Form(values=values))
+
+
+@page.post("/new/<kind>")
+async def create(view: View, kind: str) -> Response:
+    """Save it; it connects at once."""
+    platform = _platform(view, kind)
+    form = await view.form()
+    name = form.get("name", "").strip()
+    try:
+        if not channel_form.NAMES.fullmatch(name):
+            raise RequestError("name: is no name", param="name")
+        settings = channel_form.settings(kind, form, None)
+        [made] = await save(Change(kind="channel", name=name, settings=settings))
+    except RequestError as error:
+        param = "name" if error.code == "exists" else error.param
+        told = wrong(view, RequestError(str(error), param=param), channel_form.wrong(kind))
+        return _form(view, kind, platform, Form(values=channel_form.typed(kind, form), wrong=told), status=400)
+    return view.done(view.say("The channel is added, and connects now."), f"{page.path}/{made.id}")
+
+
+@page.shows("channel.html", rule=ROUTE, live=("now", "strangers"))
+async def detail(view: View, id: int) -> dict[str, Any]:
+    """One channel."""
+    row = next((each for each in await _rows(view) if each.one.id == id), None)
+    if row is None:
+        raise NotFound(f"There is no channel {id}.", code="channel_not_found")
+    name, now = row.one.name, view.hub.clock()
+
+    def read(connection: Connection) -> tuple[list[PairingRequest], list[Paired], list[str]]:
+        known = chats.written_to(connection, name, MOST_CHATS)
+        return access.pending(connection, name, now), access.paired(connection, name), known
+
+    strangers, friends, written = await view.hub.store.read(read)
+    return {
+        "row": row,
+        "strangers": strangers,
+        "friends": friends,
+        "chats": _chats(name, written, friends),
+        "platform": PLATFORMS.get(row.kind),
+        "facts": _facts(view, row),
+        "form": Form(values={}),
+    }
+
+
+@page.get(f"{ROUTE}/edit")
+async def edit(view: View, id: int) -> Response:
+    """Where it is changed."""
+    one = await _editable(view, id)
+    kind = str(one.settings["kind"])
+    return _form(view, kind, _platform(view, kind), Form(values=channel_form.known(one)), one)
+
+
+@page.post(f"{ROUTE}/edit")
+async def update(view: View, id: int) -> Response:
+    """Change it; it connects anew if that is needed."""
+    one = await _editable(view, id)
+    kind = str(one.settings["kind"])
+    form = await view.form()
+    try:
+        await save(Change(kind="channel", id=id, settings=channel_form.settings(kind, form, one)))
+    except RequestError as error:
+        values = {**channel_form.typed(kind, form), "name": one.name}
+        shown = Form(values=values, wrong=wrong(view, error, channel_form.wrong(kind)))
+        return _form(view, kind, _platform(view, kind), shown, one, status=400)
+    return view.done(view.say("The channel is saved."), f"{page.path}/{id}")
+
+
+@page.post(f"{ROUTE}/restart")
+async def restart(view: View, id: int) -> Response:
+    """Have it connect anew, whichever process holds it."""
+    name = (await _one(view, id)).name
+    await view.hub.restart(name, acting("channel.restart", lambda act: act.note(channel_inbox(name))))
+    return view.done(view.say("The channel connects anew."))
+
+
+@page.post(f"{ROUTE}/stop")
+async def stop(view: View, id: int) -> Response:
+    """Have it hear and send nothing until it is started again."""
+    await save(Change(kind="channel", id=id, settings={"enabled": False}))
+    return view.done(view.say("The channel is stopped. What is to be sent waits."))
+
+
+@page.post(f"{ROUTE}/start")
+async def start(view: View, id: int) -> Response:
+    """Have it connect again."""
+    await save(Change(kind="channel", id=id, settings={"enabled": True}))
+    return view.done(view.say("The channel is started."))
+
+
+@page.post(f"{ROUTE}/delete")
+async def delete(view: View, id: int) -> Response:
+    """Stop it and forget it, with its secrets."""
+    await save(*await removal(await _one(view, id)))
+    return view.done(view.say("The channel is deleted."), page.path)
+
+
+@page.post(f"{ROUTE}/approve")
+async def approve(view: View, id: int) -> Response:
+    """Let a stranger in."""
+    name, code = (await _one(view, id)).name, (await view.form()).get("code", "")
+    sender = await change("pairing.approve", lambda act: access.approve(act, name, code))
+    if sender is None:
+        raise RequestError(view.say("This code is not waiting any more: it holds for an hour."), param="code")
+    return view.done(view.say("{sender} may talk to the bot now.", sender=sender))
+
+
+@page.post(f"{ROUTE}/unpair")
+async def unpair(view: View, id: int) -> Response:
+    """Take back what was approved."""
+    name, sender = (await _one(view, id)).name, (await view.form()).get("sender", "")
+    await change("pairing.revoke", lambda act: access.revoke(act, name, sender))
+    return view.done(view.say("{sender} is a stranger again.", sender=sender))
+
+
+@page.post(f"{ROUTE}/test")
+async def test(view: View, id: int) -> Response:
+    """Send a message to a chat, and say what becomes of it."""
+    name, form = (await _one(view, id)).name, await view.form()
+    chat, _, thread = form.get("chat", "").strip().removeprefix(f"{name}:").partition(":")
+    to = posting.address(name, chat, thread)
+    said = posting.text(form.get("text"))
+    at = view.hub.clock()
+    record = await deliveries.post(f"dlv_{uuid.uuid4().hex}", to, posting.parts(said), TEST_WAIT, at + DAY)
+    match record.status:
+        case "delivered":
+            return view.done(view.say("The message arrived."))
+        case "failed" | "discarded":
+            why = record.last_error or record.reason or ""
+            return view.done(view.say("It could not be sent: {why}", why=why), kind="bad")
+        case _:
+            why = view.hub.posts.waiting_because(record) or view.say("the platform has not taken it yet")
+            return view.done(view.say("It waits to be sent: {why}", why=why), kind="bad")
+
+
+def _form(
+    view: View, kind: str, platform: Platform, form: Form, one: Shown | None = None, *, status: int = 200
+) -> Response:
+    return view.render(
+        "channel_form.html",
+        status,
+        page=page,
+        kind=kind,
+        platform=platform,
+        fields=platform.fields,
+        rules=channel_form.RULES,
+        form=form,
+        one=one,
+        kept=channel_form.kept(one),
+        agents=options(_agents(view), form.of("agent")),
+    )
+
+
+async def _rows(view: View) -> list[Row]:
+    """Every channel, by its name."""
+    hub = view.hub
+    saved = sorted(await hub.definitions.list("channel"), key=lambda one: one.name)
+    names = [one.name for one in saved]
+    found = await view.shared("health", health.of_channels)
+    inboxes = {each.inbox: each for each in await view.shared("inboxes", _inboxes(view))}
+    day = await view.shared("channels of a day", _day(view), fresh=FRESH)
+    strangers = await hub.store.read(
+        lambda connection: {name: len(access.pending(connection, name, hub.clock())) for name in names}
+    )
+    rows: list[Row] = []
+    for one in saved:
+        inbox = inboxes.get(channel_inbox(one.name))
+        rows.append(
+            Row(
+                one=one,
+                health=found.get(one.name),
+                sums=day.get(one.name) or Sums(),
+                waiting=inbox.open if inbox else 0,
+                dead=inbox.dead if inbox else 0,
+                strangers=strangers[one.name],
+            )
+        )
+    return rows
+
+
+def _inboxes(view: View) -> Callable[[Connection], list[InboxCount]]:
+    return lambda connection: counts.inboxes(connection, view.hub.clock())
+
+
+def _day(view: View) -> Callable[[Connection], Mapping[object, Sums]]:
+    def unit(connection: Connection) -> Mapping[object, Sums]:
+        asked = Asked(since=view.hub.clock() - DAY)
+        return {of: sums for (_, of), sums in statistics.measure(connection, asked, by="channel", timed=False).items()}
+
+    return unit
+
+
+def _facts(view: View, row: Row) -> list[tuple[str, str]]:
+    """How it is set up, in the words of the form; of a secret only that there is one."""
+    platform = PLATFORMS.get(row.kind)
+    if platform is None:
+        return []
+    values, secrets = channel_form.known(row.one), channel_form.kept(row.one)
+    facts = [(view.say("Agent"), str(values.get("agent") or ""))]
+    for field in channel_form.fields(row.kind):
+        if field.name in secrets:
+            facts.append((view.say(field.label), view.say("given, and shown to nobody")))
+        elif value := values.get(field.name):
+            said = dict(field.options).get(str(value))
+            facts.append((view.say(field.label), view.say(said) if said else str(value)))
+    if values.get(channel_form.ALLOW):
+        facts.append((view.say("May write without being approved"), ", ".join(values[channel_form.ALLOW].split("\n"))))
+    return facts
+
+
+def _chats(name: str, written: list[str], friends: list[Paired]) -> list[str]:
+    """Chats to send a test message to: by their ids, within the channel."""
+    known = [address.removeprefix(f"{name}:") for address in written]
+    return list(dict.fromkeys([*known, *(friend.sender for friend in friends)]))
+
+
+def _agents(view: View) -> list[str]:
+    return [one.name for one in view.hub.names() if one.kind == "agent"]
+
+
+def _platforms(view: View) -> dict[str, Platform]:
+    """The kinds of which one can be added here."""
+    return {kind: one for kind, one in PLATFORMS.items() if kind in view.hub.kinds}
+
+
+def _platform(view: View, kind: str) -> Platform:
+    found = _platforms(view).get(kind)
+    if found is None:
+        raise NotFound(f"A channel of the kind '{kind}' can be added in config.yaml alone.", code="unknown_kind")
+    return found
+
+
+async def _one(view: View, id: int) -> Shown:
+    return await view.hub.definitions.get("channel", id)
+
+
+async def _editable(view: View, id: int) -> Shown:
+    """A channel that was saved here; raises RequestError for one that config.yaml declares."""
+    one = await _one(view, id)
+    if one.source == "config":
+        raise RequestError(view.say("This channel is declared in config.yaml; change it there."), code="declared")
+    return one
