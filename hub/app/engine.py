@@ -29,13 +29,14 @@ from hub.files import FileStore
 from hub.ingress import Ingress
 from hub.inlet import Door
 from hub.message import COMPACTION
-from hub.records import people, retention
+from hub.records import people, retention, sweep
 from hub.records.exports import job as exports
 from hub.records.jobs import runner
 from hub.records.jobs.runner import Kind, Runner
 from hub.records.people import People
 from hub.records.retention import Retention
 from hub.records.rooms import StoredRooms
+from hub.records.sweep import Sweep
 from hub.signals import Signals
 from hub.store import Store
 from hub.supervise import RUN, Supervisor
@@ -109,6 +110,7 @@ class Engine:
         return {
             "export": Kind(do=exports.export),
             "erase": Kind(do=partial(people.erase, People(self.bus, self.files, self.uploads))),
+            "sweep": Kind(do=Sweep(self.files), every=sweep.EVERY),
             "retention": Kind(do=forget, every=retention.EVERY, wanted=forget.wanted),
         }
 

@@ -24,14 +24,12 @@ from hub.files import FileStore
 from hub.message import Value
 from hub.records import jobs, traces
 from hub.records.jobs.runner import Outcome, Run
+from hub.records.sweep import refs_in
 from hub.records.traces import MESSAGES, PAGE, POSTS, SCHEDULES, STOP_WAIT, TURNS, Person, Shown, Trace
 from hub.signals import POLL
 from hub.store import Connection
 from hub.store.tables import entries, facts, messages, posts, responses, sessions, turns, uploads
 from hub.uploads import Uploads
-
-ORPHANED_AFTER = 24 * 3600.0
-"""A file that nothing refers to for so long belongs to nobody any more, in seconds."""
 
 Progress = Callable[[str, int], Awaitable[None]]
 """Is told what is being done, and how much of it is done; what it raises ends the erase there."""
@@ -207,7 +205,7 @@ class People:
             await asyncio.sleep(min(POLL, STOP_WAIT))
 
     async def _remove_files(self, person: Person, progress: Progress) -> int:
-        """Remove the files that nothing but their rows refers to, and those that nothing refers to any more."""
+        """Remove the files that nothing but their rows refers to."""
         began = self._bus.clock()
         stored = await self._files.kept()
         if not stored:
@@ -218,15 +216,12 @@ class People:
         looked = 0
         for table in (messages, posts, entries):
             async for row in self._rows(table):
-                mine = self._owns(person, table, row, private) if (found := traces.refs(row)) else False
+                mine = self._owns(person, table, row, private) if (found := refs_in(row)) else False
                 (theirs if mine else others).update(found)
                 looked += 1
                 if looked % PAGE == 0:
                     await progress("files", looked)
-        gone = [
-            ref for ref, at in stored.items() if ref not in others and (ref in theirs or at < began - ORPHANED_AFTER)
-        ]
-        return sum([await self._files.remove(ref, began) for ref in gone])
+        return sum([await self._files.remove(ref, began) for ref in stored.keys() & (theirs - others)])
 
     def _owns(self, person: Person, table: Table, row: Any, private: set[int]) -> bool:
         if table is entries:

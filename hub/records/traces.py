@@ -5,7 +5,6 @@ A person is `channel:sender`, over HTTP `api:` and the key's id. Functions that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +42,6 @@ WORDS = ("prompt", "response", "error", "fingerprint", "session", "request_id", 
 """What the row of a turn tells beside what it used."""
 STOP_WAIT = 15.0
 """How long an erase waits for a turn that it stopped, in seconds."""
-_REF = re.compile(rb"[0-9a-f]{64}")
 _JSON = msgspec.json.Decoder()
 Shown = dict[str, Any]
 
@@ -96,11 +94,6 @@ def page(connection: Connection, table: Table, after: Any, where: Any) -> Sequen
     beyond = () if after is None else (tuple_(*key) > tuple_(*(getattr(after, column.name) for column in key)),)
     wanted = () if where is None else (where,)
     return connection.execute(select(table).where(*wanted, *beyond).order_by(*key).limit(PAGE)).all()
-
-
-def refs(row: Any) -> set[str]:
-    """The files that a body may refer to."""
-    return {ref.decode() for ref in _REF.findall(row.body)}
 
 
 # Messages of the bus: what they said, and what goes to their private chats.

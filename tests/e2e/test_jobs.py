@@ -78,7 +78,7 @@ async def test_an_export_that_is_asked_again_is_the_same_job(admin: Admin) -> No
     async with admin.here.http(**{"Idempotency-Key": "nightly"}) as client:
         first, again = [(await client.post("/admin/export", json=body)).json()["data"]["id"] for _ in range(2)]
     assert first == again
-    assert (await admin.get("job/list"))["total"] == 1
+    assert (await admin.get("job/list?kind=export"))["total"] == 1
 
 
 async def test_what_cannot_be_is_refused(admin: Admin) -> None:
