@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from functools import cache, wraps
 from importlib import import_module
 from typing import Any
+from urllib.parse import urlencode
 
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
@@ -165,7 +166,7 @@ async def failed(error: Exception) -> Response | HTTPException:
     if not wants_page:
         return errors.response(request.path, problem)
     if isinstance(error, Unauthorized):
-        to = "" if request.method == "POST" else f"?next={who.path}"
+        to = "" if request.method == "POST" else f"?{urlencode({'next': who.path})}"
         return who.go(f"{guard.PATH}/login{to}")
     is_told = isinstance(error, RequestError) and not isinstance(error, Forbidden | NotFound)
     if request.method == "POST" and is_told and who.key is not None:

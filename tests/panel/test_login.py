@@ -108,12 +108,12 @@ class TestBegin:
 
     async def test_who_comes_without_a_login_is_asked_for_one_and_led_back(self, facade: Facade) -> None:
         async with browser(facade) as client:
-            answer = await client.get(f"{PAGE}?x=1")
+            answer = await client.get(f"{PAGE}?x=1&y=2")
             assert answer.status_code == 303
             page = await client.get(answer.headers["Location"])
-            assert f'value="{PAGE}?x=1"' in page.text
-            done = await client.post("/panel/login", data={"key": USER, "next": f"{PAGE}?x=1"})
-            assert done.headers["Location"] == f"{PAGE}?x=1"
+            assert f'value="{PAGE}?x=1&amp;y=2"' in page.text
+            done = await client.post("/panel/login", data={"key": USER, "next": f"{PAGE}?x=1&y=2"})
+            assert done.headers["Location"] == f"{PAGE}?x=1&y=2"
 
     @pytest.mark.parametrize(
         "path",
