@@ -117,17 +117,17 @@ async def test_what_something_needs_is_not_taken_away(here: Here) -> None:
         (change("model", "x", provider="openai", model="gpt"), "api_key", "is missing"),
         (change("model", "x", provider="nobody"), "provider", "is not one of demo, openai"),
         (change("model", "x", provider="demo", colour="red"), "colour", "unknown key"),
-        (change("model", "Big Model", provider="demo"), None, "is not a name"),
+        (change("model", "Big Model", provider="demo"), "name", "is not a name"),
         (change("agent", "x", model="nobody"), "model", "there is no model 'nobody'"),
         (change("agent", "x", model="demo", tools=["fly"]), "tools", "there is no tool 'fly'"),
         (change("channel", "x", kind="pigeon"), "kind", "no such kind"),
-        (change("channel", "api", kind="web"), None, "reserved"),
+        (change("channel", "api", kind="web"), "name", "reserved"),
         (change("channel", "x", kind="feishu", app_id="a"), "app_secret", "is missing"),
         (change("channel", "x", kind="web", agent="${HOME}"), "agent", r"there is no agent '\$\{HOME\}'"),
         (Change(kind="model", settings={"provider": "demo"}), "name", "is missing"),
     ],
 )
-async def test_what_cannot_be_is_not_saved(here: Here, wrong: Change, param: str | None, said: str) -> None:
+async def test_what_cannot_be_is_not_saved(here: Here, wrong: Change, param: str, said: str) -> None:
     with pytest.raises(RequestError, match=said) as refused:
         await save(here.live, wrong)
     assert refused.value.param == param
