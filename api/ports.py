@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from hub.accounts.audit import By
 from hub.accounts.definitions import Change, Kind, Shown
@@ -243,6 +243,31 @@ class Readiness:
     channels: Mapping[str, State]
 
 
+Layer = Literal["file", "environment", "saved", "default"]
+"""Where a setting comes from; what is saved while the hub runs is in the store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A key of the configuration in effect; its value is made of plain ones as YAML has them, without any secret.
+
+    `where` is a line of the file (`config.yaml:12`) or the name of a variable.
+    """
+
+    key: tuple[str, ...]
+    value: Any
+    origin: Layer = "default"
+    where: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effective:
+    """The configuration in effect: its file, and all of its settings."""
+
+    path: str = ""
+    settings: Sequence[Setting] = ()
+
+
 Push = Callable[[Mapping[str, str], bytes], Awaitable[WebhookAnswer]]
 """Stores what a platform pushed, by its headers (names in lower case) and body, and says what to answer.
 
@@ -318,6 +343,8 @@ class Hub:
     """The newest lines of the log of this process."""
     used: Callable[[int], None] = _unnoted
     """Notes that a key was used."""
+    effective: Callable[[], Effective] = Effective
+    """The configuration of this process at the moment."""
     local_key: str | None = None
     """`api.local_key`: the name of the key that keyless local clients act as."""
     cors: Sequence[str] = ()

@@ -180,11 +180,11 @@ def _typed(form: MultiDict[str, str]) -> dict[str, Any]:
 
 
 def _said(form: MultiDict[str, str], one: Shown | None) -> dict[str, Any]:
-    """The form as /admin/model/save takes it; an empty secret stays what it was."""
+    """The form as /admin/model/save takes it; an empty secret stays what it was, unless it is to be forgotten."""
     given = {name: form.get(name, "").strip() for name in (*TEXTS, *SECRETS, *PRICES)}
     config: dict[str, Any] = {name: given[name] or None for name in TEXTS}
     config |= {name: number(form, name) for name in NUMBERS}
-    config |= {name: given[name] for name in SECRETS if given[name]}
+    config |= {name: given[name] or None for name in SECRETS if given[name] or name in form.getlist("forget")}
     config["one_system"] = "one_system" in form
     return {
         "id": one and one.id,

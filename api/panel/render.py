@@ -56,6 +56,12 @@ def version() -> str:
     return digest.hexdigest()[:12]
 
 
+class Numbers(str):
+    """The name of a column of numbers."""
+
+    __slots__ = ()
+
+
 _CELLS = re.compile(r"<(tr|td|th)(?=[\s>])")
 
 
@@ -70,8 +76,8 @@ def labelled(columns: Sequence[str], rows: Markup) -> Markup:
             return '<tr role="row"'
         name = columns[place] if place < len(columns) else ""
         place += 1
-        number = ' class="num"' if name.startswith("#") else ""
-        return f'<{found[1]} role="cell" data-label="{escape(name.removeprefix("#"))}"{number}'
+        number = ' class="num"' if isinstance(name, Numbers) else ""
+        return f'<{found[1]} role="cell" data-label="{escape(str(name))}"{number}'
 
     return Markup(_CELLS.sub(mark, rows))  # noqa: S704 - what the rows hold is escaped already
 
@@ -135,6 +141,7 @@ def environment(language: Language) -> Environment:
         "icon": icons.icon,
         "drawn": icons.icon,
         "labelled": labelled,
+        "numbers": Numbers,
         "plain": plain,
         "trimmed": forms.trimmed,
         "options": forms.options,
@@ -146,5 +153,6 @@ def environment(language: Language) -> Environment:
     }
     known: dict[str, Any] = made.globals
     known.update(given)
+    made.tests["of_numbers"] = lambda value: isinstance(value, Numbers)
     known["ui"] = made.get_template("ui.html").module
     return made

@@ -1,4 +1,4 @@
-"""How the hub is set up, and who changed what."""
+"""How the hub is set up, what it does in the background, and who changed what."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from api.panel import configured
 from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
 from hub.accounts import audit
+from hub.store.listing import sliced
 from hub.store.migrate import HEAD
 
 page = Page("settings", N_("Settings"), icon="settings", admin=True)
 SHOWN = 50
+GROUPS = 20
+"""Groups of settings that are shown at once."""
+LONGEST = 200
+"""Characters of what is looked for."""
 LIBRARIES = ("quart", "hypercorn", "sqlalchemy", "msgspec", "openai", "aiogram", "discord.py", "lark-oapi", "nats-py")
 TABS = (
     (N_("This hub"), "/panel/settings"),
+    (N_("Configuration"), "/panel/settings/config"),
     (N_("Audit log"), "/panel/settings/audit"),
 )
 
@@ -26,6 +33,31 @@ async def state(view: View) -> dict[str, Any]:
     """What runs here."""
     ready = await view.hub.ready()
     return {"tabs": TABS, "versions": _versions(), "ready": ready, "head": HEAD}
+
+
+@page.shows("settings-config.html", rule="/config")
+async def config(view: View) -> dict[str, Any]:
+    """The configuration in effect, and where each value came from."""
+    effective, asked = view.hub.effective(), view.query
+    text = asked.get("q", "").strip()[:LONGEST]
+    part = next((name for name in configured.PARTS if name == asked.get("part")), None)
+    only_set = asked.get("only") == "set"
+    groups = configured.grouped(effective.settings, text=text, part=part, only_set=only_set)
+    numbered = list(enumerate(groups, 1))
+    return {
+        "tabs": TABS,
+        "path": effective.path,
+        "found": sliced(numbered, lambda one: one[0], view.part(GROUPS)),
+        "layers": configured.LAYERS,
+        "parts": [(name, view.say(said)) for name, said in configured.PARTS.items()],
+        "part": part or "",
+        "text": text,
+        "only_set": only_set,
+        "choices": [
+            (view.say(label), view.with_query(only=only, after=None), only_set == bool(only))
+            for only, label in ((None, N_("Everything")), ("set", N_("Only what is set")))
+        ],
+    }
 
 
 @page.shows("audit.html", rule="/audit")

@@ -16,6 +16,7 @@ from hub import logs
 from hub.accounts.bootstrap import Bootstrap
 from hub.accounts.ids import agent_id
 from hub.app.agents import Cast
+from hub.app.effective import effective
 from hub.app.engine import Engine
 from hub.app.live import Live
 from hub.channel import State
@@ -81,6 +82,7 @@ def facade(live: Live, namespace: UUID, key: Bootstrap) -> Hub:
         tools=tools.names,
         own_tools=engine.runners.tools,
         logbook=logs.BOOK,
+        effective=lambda: effective(engine.config, live.used),
         used=engine.last_use.note,
         local_key=engine.config.api.local_key,
         cors=engine.config.api.cors,

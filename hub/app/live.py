@@ -40,6 +40,11 @@ class Live:
         self._errors: Mapping[Place, str] = {}
         self._watching: asyncio.Task[None] | None = None
 
+    @property
+    def used(self) -> Sequence[Written]:
+        """What is in use of what was saved."""
+        return self._used
+
     async def refresh(self) -> None:
         """Use what is saved now; raises StoreUnavailable."""
         async with self._alone:

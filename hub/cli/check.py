@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 
 from rich.console import RenderableType
@@ -12,6 +11,7 @@ from rich.text import Text
 from hub.cli.call import Call
 from hub.cli.output import table, tell
 from hub.config import Config, load
+from hub.config.masking import without_password
 from hub.config.routes import routing
 
 
@@ -141,8 +141,3 @@ def _state(enabled: bool) -> Text:
 
 def _style(enabled: bool) -> str:
     return "" if enabled else "dim"
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    return re.sub(r"(://[^/@\s]*?:)[^/\s]*@", r"\1***@", url)

@@ -15,7 +15,8 @@ from hub.config.checks import check_names, check_whole
 from hub.config.document import read
 from hub.config.entries import SECTIONS, Entries
 from hub.config.environment import Overrides, References, with_dotenv
-from hub.config.problems import Origins, Problem, check
+from hub.config.origins import Origins
+from hub.config.problems import Problem, check
 from hub.config.settings import (
     ApiSettings,
     BusSettings,
@@ -50,10 +51,18 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     to the file's folder, so every command finds the same store from wherever it is called.
     """
     document = read(path)
-    environ = with_dotenv(path.parent, environ)
-    overrides = Overrides(Config, environ, document.tree)
-    references = References(environ, overrides.variables)
-    tree = merge(document.tree, overrides())
+    known = with_dotenv(path.parent, environ)
+    overrides = Overrides(Config, known, document.tree)
+    references = References(known, overrides.variables)
+    origins = Origins(
+        path=path,
+        lines=document.lines,
+        variables=overrides.variables,
+        dotenv=known.keys() - environ.keys(),
+        file=document.tree,
+        environment=overrides(),
+    )
+    tree = merge(document.tree, origins.environment)
     entries = Entries(tree, document.tree, references)
     models, agents, channels = entries.models(), entries.agents(), entries.channels()
     problems = [*document.problems, *overrides.problems]
@@ -62,8 +71,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     problems += check_names(entries, models, agents, channels)
     problems += check_whole(config) if config else []
     if config is None or problems:
-        raise ConfigError(Origins(path=path, lines=document.lines, variables=overrides.variables).tell(problems))
-    return _settle(config, path.parent.absolute())
+        raise ConfigError(origins.tell(problems))
+    return _settle(config, path.parent.absolute()).read_from(origins)
 
 
 def _whole(

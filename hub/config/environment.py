@@ -22,7 +22,7 @@ PREFIX = "BOTHUB_"
 DELIMITER = "__"
 STANDARD: dict[str, Key] = {"OTEL_EXPORTER_OTLP_ENDPOINT": ("otel", "endpoint")}
 """Variables that others have named, and the keys they set."""
-_REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -120,10 +120,10 @@ class References:
     def _text(self, text: str, key: Key) -> str:
         for problem in self._wrong(text, key):
             self.problems.append(problem)
-        return _REFERENCE.sub(lambda found: "${" if found[1] is None else self._environ.get(found[1], ""), text)
+        return REFERENCE.sub(lambda found: "${" if found[1] is None else self._environ.get(found[1], ""), text)
 
     def _wrong(self, text: str, key: Key) -> Iterator[Problem]:
-        for name in (found[1] for found in _REFERENCE.finditer(text) if found[1] is not None):
+        for name in (found[1] for found in REFERENCE.finditer(text) if found[1] is not None):
             if not _NAME.fullmatch(name):
                 yield Problem(key, f"'${{{name}}}' does not name an environment variable; '$${{' is a plain '${{'")
             elif name not in self._environ:

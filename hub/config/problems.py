@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -18,7 +17,7 @@ from hub.config.tree import Key, look, without
 Part = TypeVar("Part", bound=BaseModel)
 _SHOWN = 20
 """The longest wrong value that is quoted."""
-_LIST = "must be a list"
+MUST_BE_LIST = "must be a list"
 _SENTENCES = [
     ("missing", "is missing"),
     ("int_", "must be a whole number"),
@@ -27,7 +26,7 @@ _SENTENCES = [
     ("decimal_type", "must be a number"),
     ("bool_", "must be true or false"),
     ("string_type", "must be a text; put it in quotes"),
-    ("tuple_type", _LIST),
+    ("tuple_type", MUST_BE_LIST),
     ("dict_type", "must hold keys with values"),
     ("decimal_max_places", "may have at most {decimal_places} decimal places"),
     ("too_short", "must not be empty"),
@@ -50,44 +49,6 @@ class Problem:
     text: str
     line: int | None = None
     """Given where the key alone does not tell it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origins:
-    """Where values came from: lines of the file, or variables of the environment."""
-
-    path: Path
-    lines: Mapping[Key, int]
-    variables: Mapping[Key, str]
-
-    def tell(self, problems: Iterable[Problem]) -> list[str]:
-        """All problems as lines to read, in the file's order and one a key."""
-        first: dict[tuple[Key, int | None], Problem] = {}
-        for problem in problems:
-            first.setdefault((problem.key, problem.line), problem)
-        return [self._sentence(problem) for problem in sorted(first.values(), key=self._order)]
-
-    def variable(self, key: Key) -> str | None:
-        """The environment variable that gave a value, itself or as a part of a larger one."""
-        return next((self.variables[up] for up in _upwards(key) if up in self.variables), None)
-
-    def _sentence(self, problem: Problem) -> str:
-        where = ": ".join(filter(None, [".".join(problem.key), problem.text]))
-        if problem.line is None and (variable := self.variable(problem.key)):
-            hint = """; write a list as JSON: ["a", "b"]""" if problem.text == _LIST else ""
-            return f"environment variable {variable}: {where}{hint}"
-        line = self._line(problem)
-        return f"{self.path}:{line}: {where}" if line else f"{self.path}: {where}"
-
-    def _line(self, problem: Problem) -> int | None:
-        return problem.line or next((self.lines[up] for up in _upwards(problem.key) if up in self.lines), None)
-
-    def _order(self, problem: Problem) -> tuple[bool, int]:
-        return self.variable(problem.key) is not None, self._line(problem) or 0
-
-
-def _upwards(key: Key) -> Iterator[Key]:
-    return (key[:length] for length in range(len(key), 0, -1))
 
 
 def guess(word: str, known: Iterable[str]) -> str:

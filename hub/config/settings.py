@@ -6,13 +6,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents.config import AgentSettings, Retention
 from agents.models.config import ModelSettings
 from channels.config import CLOSED, ChannelSettings, Closed, Seconds
 from hub.config.environment import DELIMITER, PREFIX
+from hub.config.origins import Origins
 
 Role = Literal["channels", "api", "agents"]
 SHORTEST = 32
@@ -120,6 +121,7 @@ class Config(BaseSettings):
     models: dict[str, ModelSettings] = {}
     agents: dict[str, AgentSettings] = {}
     channels: dict[str, ChannelSettings] = {}
+    _origins: Origins = PrivateAttr(default_factory=Origins)
 
     @field_validator("secret_key")
     @classmethod
@@ -137,6 +139,17 @@ class Config(BaseSettings):
             for name, channel in self.channels.items()
         }
         return self.model_copy(update={"channels": channels})
+
+    @property
+    def origins(self) -> Origins:
+        """Where its values came from; those that were saved later came from the store."""
+        return self._origins
+
+    def read_from(self, origins: Origins) -> Config:
+        """The same, which knows where its values came from."""
+        config = self.model_copy()
+        config._origins = origins
+        return config
 
     @property
     def store_url(self) -> str:

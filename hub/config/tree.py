@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
 Key = tuple[str, ...]
@@ -25,6 +25,11 @@ def look(value: object, key: Key) -> object:
         else:
             value = value.get(name) if is_mapping(value) else None
     return value
+
+
+def upwards(key: Key) -> Iterator[Key]:
+    """The key, then what it is a part of."""
+    return (key[:length] for length in range(len(key), 0, -1))
 
 
 def without(value: dict[str, Any], key: Key) -> dict[str, Any]:

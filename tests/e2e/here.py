@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,12 +77,14 @@ class Here:
 
 
 @asynccontextmanager
-async def running_hub(folder: Path, config: dict[str, Any], *, keep_alive: float = 15.0) -> AsyncGenerator[Here]:
+async def running_hub(
+    folder: Path, config: dict[str, Any], *, keep_alive: float = 15.0, environ: Mapping[str, str] | None = None
+) -> AsyncGenerator[Here]:
     """A hub in this folder, until the block ends."""
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump({"data_dir": str(folder / "data"), **config}, sort_keys=False))
     async with AsyncExitStack() as stack:
-        loaded = load(path, {})
+        loaded = load(path, environ or {})
         store = FailingStore(await open_store(loaded.store_url))
         stack.push_async_callback(store.close)
         await migrate(store)

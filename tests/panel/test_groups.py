@@ -65,6 +65,13 @@ async def test_what_a_group_is_granted_in_the_matrix_its_keys_may_use(desk: Desk
         await expect(sitting.page.get_by_role("status").filter(has_text="deleted")).to_be_visible()
 
 
+async def test_a_group_is_called_in_the_matrix_as_it_is_called_anywhere(desk: Desk) -> None:
+    async with desk.sit("admin") as sitting:
+        await make(sitting, "#ops")
+        await expect(sitting.page.get_by_role("columnheader", name="#ops", exact=True)).to_be_visible()
+        await expect(sitting.page.locator('td[data-label="#ops"]').first).to_be_visible()
+
+
 async def test_a_key_is_granted_a_model_on_its_page(desk: Desk) -> None:
     secret, number = await without_grants(desk)
     async with desk.sit("admin", javascript=False) as sitting:

@@ -73,6 +73,18 @@ async def test_a_secret_is_never_shown_and_an_empty_one_stays_as_it_was(desk: De
     assert (kept.model, kept.api_key.get_secret_value()) == ("gpt-2", SECRET)
 
 
+async def test_an_api_key_can_be_forgotten(desk: Desk) -> None:
+    async with desk.sit("admin", javascript=False) as sitting:
+        more = {"Base URL": NOWHERE, "The provider's name for it": "gpt", "API key": SECRET}
+        await describe(sitting, "keyless", "openai", **more)
+        await press(sitting, "Save")
+        await sitting.page.get_by_label("Forget the API key").check()
+        await press(sitting, "Save")
+        await expect(sitting.page.get_by_role("status").filter(has_text="saved")).to_be_visible()
+        await expect(sitting.page.get_by_label("Forget the API key")).to_have_count(0)
+    assert desk.here.engine.cast.config.models["keyless"].api_key.get_secret_value() == ""
+
+
 @pytest.mark.parametrize(
     ("label", "value", "says"),
     [

@@ -8,7 +8,7 @@ import pytest
 from markupsafe import Markup
 
 from api.panel.words import LANGUAGES, NOTHING, Language, preferred, words
-from tests.panel.sentences import used
+from tests.panel.sentences import PANEL, used
 
 CHINESE = words("zh-CN")
 ENGLISH = words("en")
@@ -30,6 +30,11 @@ class TestCatalog:
     def test_a_translation_has_the_places_of_its_sentence(self) -> None:
         wrong = [english for english, said in CHINESE.catalog.items() if not said or places(english) != places(said)]
         assert not wrong
+
+
+def test_no_column_is_marked_by_what_it_is_called() -> None:
+    marked = [path.name for path in (PANEL / "templates").glob("*.html") if '"#" ~' in path.read_text()]
+    assert not marked, "a column of numbers is `numbers(...)`, see templates/ui.html"
 
 
 class TestSaying:

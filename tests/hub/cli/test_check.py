@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from hub.cli.check import without_password
 from tests.hub.cli.command import CONFIG, Bothub
 
 HEAVY = {"rich", "pydantic", "sqlalchemy", "quart", "structlog", "yaml"}
@@ -113,19 +112,6 @@ def test_a_provider_whose_package_is_missing_is_a_problem(bothub: Bothub, monkey
     monkeypatch.setattr("agents.models.config.find_spec", dict[str, object]().get)
     [problem] = bothub.json("check", code=2)["problems"]
     assert problem["problem"].endswith('needs a package that is not installed: pip install "bothub[providers]"')
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("sqlite:////data/bothub.db", "sqlite:////data/bothub.db"),
-        ("postgresql+asyncpg://me:se:cr@et@db/bothub", "postgresql+asyncpg://me:***@db/bothub"),
-        ("nats://token:x@host:4222", "nats://token:***@host:4222"),
-        ("nats://host:4222", "nats://host:4222"),
-    ],
-)
-def test_passwords_are_not_shown(url: str, shown: str) -> None:
-    assert without_password(url) == shown
 
 
 def test_help_does_not_load_what_commands_need() -> None:
