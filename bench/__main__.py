@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-BENCHES = ("claim", "facade", "money", "split", "start", "statistics", "stream")
+BENCHES = ("claim", "facade", "money", "pages", "split", "start", "statistics", "stream")
 """Modules of this folder with a `run()`."""
 
 

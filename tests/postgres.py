@@ -70,15 +70,17 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running() -> Generator[Postgres]:
-    """A server in a scratch directory, stopped and removed at the end."""
+def running(folder: Path | None = None) -> Generator[Postgres]:
+    """A server in a scratch directory, stopped and removed at the end; in a folder of one's own it stays there."""
     user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="bothub-pg-") as scratch:
-        directory = Path(scratch)
+    scratch = tempfile.TemporaryDirectory(prefix="bothub-pg-") if folder is None else contextlib.nullcontext(folder)
+    with scratch as place:
+        directory = Path(place)
         binaries = _binaries(directory, user)
         if user is not None:
             os.chown(directory, user, -1)
-        _initialize(binaries, directory, user)
+        if not (directory / "data").exists():
+            _initialize(binaries, directory, user)
         process = _start(binaries, directory, user)
         try:
             _wait_until_ready(binaries, directory, process)
@@ -99,9 +101,10 @@ def _binaries(directory: Path, user: int | None) -> Path:
     # `nobody` may not be able to reach the environment, for example below /root. The binaries find their
     # libraries by the way from one folder to the other.
     libraries = newest.parents[1] / f"{PACKAGE}.libs"
-    shutil.copytree(libraries, directory / libraries.name)
+    shutil.copytree(libraries, directory / libraries.name, dirs_exist_ok=True)
     copy = directory / PACKAGE / newest.name
-    shutil.copytree(newest, copy, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+    if not copy.exists():
+        shutil.copytree(newest, copy, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
     return copy / "bin"
 
 
