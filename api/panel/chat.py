@@ -47,7 +47,7 @@ TRY = (
     'call message {"content": "hello"}',
     "post to web:lobby: hello",
 )
-"""What one may say first, in the words of the demo model."""
+"""What one may say first, in the words of the demo model: others make nothing of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,11 +173,18 @@ async def _show(view: View, room: Room, *, fresh: bool = False) -> Response:
         more=more,
         agents=listed,
         commands=COMMANDS,
-        tries=TRY,
+        tries=() if found or room.agent is None or room.gone else await _tries(view, room.agent),
         limit=FILE_LIMIT,
         most=MOST,
         **await _lists(view),
     )
+
+
+async def _tries(view: View, agent: str) -> Sequence[str]:
+    definitions = view.hub.definitions
+    models = {one.name for one in await definitions.list("model") if one.settings.get("provider") == "demo"}
+    asks = [one.settings.get("model") for one in await definitions.list("agent") if one.name == agent]
+    return TRY if models.intersection(asks) else ()
 
 
 async def _read(view: View, room: Room, before: int | None) -> tuple[Sequence[talk.Shown], bool]:

@@ -54,6 +54,8 @@ def plot(
         return _figure(title, Markup(""), empty)
     tops = _stacked(series) if kind != "line" else [list(one.values) for one in series]
     top = nice(max((value for row in tops for value in row if value is not None), default=0.0))
+    if all(isinstance(value, int) for value in known):
+        top = max(top, TICKS - 1.0)  # there is no half of what is counted
     drawn = _bars(tops, top) if kind == "bar" else _lines(tops, top, filled=kind == "area")
     columns = _columns(at, series, said)
     grid = Markup("").join(
@@ -161,7 +163,8 @@ def _columns(at: Sequence[float], series: Sequence[Series], said: Callable[[floa
 
 def _ticks(top: float, said: Callable[[float | None], str]) -> Markup:
     return Markup("").join(
-        Markup("<span>{}</span>").format(said(top * (TICKS - 1 - row) / (TICKS - 1))) for row in range(TICKS)
+        Markup("<span>{}</span>").format(said(top * row / (TICKS - 1)) if row else "0")
+        for row in reversed(range(TICKS))
     )
 
 

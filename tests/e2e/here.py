@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,7 +79,12 @@ class Here:
 
 @asynccontextmanager
 async def running_hub(
-    folder: Path, config: dict[str, Any], *, keep_alive: float = 15.0, environ: Mapping[str, str] | None = None
+    folder: Path,
+    config: dict[str, Any],
+    *,
+    keep_alive: float = 15.0,
+    environ: Mapping[str, str] | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncGenerator[Here]:
     """A hub in this folder, until the block ends."""
     path = folder / "config.yaml"
@@ -88,7 +94,7 @@ async def running_hub(
         store = FailingStore(await open_store(loaded.store_url))
         stack.push_async_callback(store.close)
         await migrate(store)
-        engine = Engine(loaded, store, LocalSignals())
+        engine = Engine(loaded, store, LocalSignals(), clock)
         key = await first_key(loaded, engine.store, engine.clock, None)
         stack.push_async_callback(engine.close)
         live = Live(engine)
