@@ -7,6 +7,7 @@ HubError
 │   ├── Forbidden           ... asks an admin for the right
 │   ├── PaymentRequired     ... when there is money for it again
 │   ├── NotFound            ... names something that exists
+│   ├── Ambiguous           ... names one of its `candidates`
 │   ├── Conflict            ... uses another name or idempotency key
 │   ├── TooLarge            ... sends less
 │   ├── FetchRefused        ... names a URL on the public internet
@@ -31,6 +32,8 @@ HubError
 
 The text of an error is a sentence that may be shown to a person; it holds no secret.
 """
+
+from collections.abc import Sequence
 
 
 class HubError(Exception):
@@ -68,6 +71,14 @@ class PaymentRequired(RequestError):
 
 class NotFound(RequestError):
     """What the request names does not exist, or is not the caller's to see."""
+
+
+class Ambiguous(RequestError):
+    """What the request names may be several things: `candidates` are the names of some of them."""
+
+    def __init__(self, message: str, candidates: Sequence[str], *, param: str) -> None:
+        super().__init__(message, param=param)
+        self.candidates = tuple(candidates)
 
 
 class Conflict(RequestError):

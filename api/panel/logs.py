@@ -41,6 +41,8 @@ LEADS = {
     **dict.fromkeys(("id", "turn", "message", "request_id", "trace_id"), "message"),
 }
 """The filter that a field's value leads to."""
+TRACED = ("id", "turn", "message")
+"""Fields whose value may have a timeline."""
 
 
 @page.get()
@@ -98,7 +100,15 @@ def _wanted(view: View) -> Wanted:
 
 
 def _context(lines: Sequence[object], news: News | None = None) -> dict[str, Any]:
-    return {"lines": lines, "news": news or News(), "tones": TONES, "names": NAMES, "leads": LEADS, "moment": _moment}
+    return {
+        "lines": lines,
+        "news": news or News(),
+        "tones": TONES,
+        "names": NAMES,
+        "leads": LEADS,
+        "traced": TRACED,
+        "moment": _moment,
+    }
 
 
 def _moment(at: float) -> Markup:

@@ -30,6 +30,8 @@ class Shown:
     post: Post
     calls: Sequence[Called] = ()
     mine: bool = False
+    turn: str | None = None
+    """Its turn, for who may see what happened to that."""
 
     @property
     def notice(self) -> bool:
@@ -96,7 +98,13 @@ async def shown(view: View, posts: Sequence[Post], *, with_steps: bool) -> Seque
     turns = {post.turn for post in posts if post.turn is not None} if with_steps else set[str]()
     done = await view.hub.store.read(lambda connection: steps.of(connection, turns)) if turns else {}
     return [
-        Shown(post=post, calls=calls(done.get(post.turn or "", ())), mine=is_mine(view, post.author)) for post in posts
+        Shown(
+            post=post,
+            calls=calls(done.get(post.turn or "", ())),
+            mine=is_mine(view, post.author),
+            turn=post.turn if view.is_admin else None,
+        )
+        for post in posts
     ]
 
 

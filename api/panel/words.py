@@ -90,9 +90,11 @@ class Words:
         return f"{amount:.1f} GB"
 
     def duration(self, seconds: float | None) -> str:
-        """`240 ms`, `3.2 s`, `4 min`, `2 h`, `3 d`."""
+        """`0.4 ms`, `240 ms`, `3.2 s`, `4 min`, `2 h`, `3 d`."""
         if seconds is None:
             return NOTHING
+        if seconds < 0.01:
+            return self.say("{n} ms", n=f"{seconds * 1000:.1f}".removesuffix(".0"))
         if seconds < 1:
             return self.say("{n} ms", n=f"{seconds * 1000:.0f}")
         if seconds < 60:

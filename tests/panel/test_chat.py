@@ -192,11 +192,17 @@ async def test_older_messages_come_while_one_scrolls_up(desk: Desk) -> None:
         first = talk.said("message 0")
         while not await first.count():
             before = await talk.posts.count()
-            await talk.page.locator("[data-log]").evaluate("log => log.scrollTop = 0")
+            await talk.page.locator("[data-log]").evaluate(_TO_THE_TOP)
             await expect(talk.posts).not_to_have_count(before)
         await expect(talk.posts).to_have_count(len(many))
         assert await talk.texts() == many
         await expect(talk.page.locator("[data-older]")).to_be_hidden()
+
+
+_TO_THE_TOP = """log => new Promise((done) => {
+  log.addEventListener("scroll", () => requestAnimationFrame(done), { once: true });
+  log.scrollTop = 0;
+})"""
 
 
 async def test_whoever_reads_further_up_is_left_there(desk: Desk) -> None:
@@ -204,7 +210,7 @@ async def test_whoever_reads_further_up_is_left_there(desk: Desk) -> None:
         talk = Talk(sitting)
         await talk.open()
         await talk.ask("long 6000", "assistant")
-        await talk.page.locator("[data-log]").evaluate("log => log.scrollTop = 0")
+        await talk.page.locator("[data-log]").evaluate(_TO_THE_TOP)
         address = Address("web", await talk.room())
         await desk.here.engine.rooms.post(
             Sending(address=address, part=Text(text="by the way"), author=AGENT, key=f"{address} aside")

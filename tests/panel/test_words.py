@@ -62,6 +62,9 @@ class TestNumbers:
         ("seconds", "said"),
         [
             (None, NOTHING),
+            (0, "0 ms"),
+            (0.0004, "0.4 ms"),
+            (0.007, "7 ms"),
             (0.24, "240 ms"),
             (3.2, "3.2 s"),
             (4, "4 s"),

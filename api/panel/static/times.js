@@ -2,6 +2,9 @@
 const language = document.documentElement.lang;
 const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
 const forms = {
+  moment: new Intl.DateTimeFormat(language, {
+    hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23",
+  }),
   second: new Intl.DateTimeFormat(language, { timeStyle: "medium", hourCycle: "h23" }),
   time: new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
   day: new Intl.DateTimeFormat(language, { month: "2-digit", day: "2-digit" }),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from hub import memory, tracing
 from hub.accounts import turns
 from hub.accounts.turns import TurnRecord
-from hub.errors import NotFound, RequestError
+from hub.errors import Ambiguous, NotFound
 from hub.memory import Said, Stepped
 from hub.message import API, Message, agent_inbox, next_try
 from hub.model import Pace, Usage
@@ -29,7 +29,7 @@ _OF_TURN = re.compile(r"(.+)\.(?:reply|\d+\.\d+)")
 
 
 def find(connection: Connection, given: str) -> Timeline:
-    """A unit: what happened to what an id means; raises NotFound, RequestError where it may mean several.
+    """A unit: what happened to what an id means; raises NotFound, Ambiguous where it may mean several.
 
     It is that of a message, a turn (also as `chatcmpl-...`, `resp_...`), a delivery, an HTTP request, or what a
     platform calls something it was sent.
@@ -38,8 +38,9 @@ def find(connection: Connection, given: str) -> Timeline:
     for search in (_by_id, _by_request, _by_platform):
         found = list(dict.fromkeys(search(connection, id)))
         if len(found) > 1:
-            names = ", ".join(found[:CANDIDATES]) + (", ..." if len(found) > CANDIDATES else "")
-            raise RequestError(f"'{given}' may be each of these: {names}. Name one of them.", param="id")
+            some = found[:CANDIDATES]
+            names = ", ".join(some) + (", ..." if len(found) > CANDIDATES else "")
+            raise Ambiguous(f"'{given}' may be each of these: {names}. Name one of them.", some, param="id")
         if found:
             subject = found[0]
             return _turn(connection, subject) if _is_turn(connection, subject) else _posted(connection, subject)
