@@ -8,13 +8,13 @@ hear it (an outbox: rows of the nameless channel), so a crash in between loses n
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 import structlog
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, not_, select, text
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, text
 
 from hub.channel import Sending
 from hub.errors import HubError
@@ -177,13 +177,13 @@ class StoredRooms:
     async def owned(self, channel: str, key: int, limit: int) -> list[Told]:
         """The own rooms of a key, those where something was said last first."""
         begin = f"{OWN}{key}."
-        return await self._store.read(lambda connection: _told(connection, channel, _begins(connection, begin), limit))
+        return await self._store.read(lambda connection: _told(connection, channel, [_begun(begin)], limit))
 
     async def shared(self, channel: str, limit: int) -> list[Told]:
         """The rooms that everybody may enter, in the same order."""
-        return await self._store.read(
-            lambda connection: _told(connection, channel, not_(_begins(connection, OWN)), limit)
-        )
+        first, last = _begun(OWN)
+        others = [("", first), (last, LAST)]
+        return await self._store.read(lambda connection: _told(connection, channel, others, limit))
 
     async def find(self, id: int) -> Post | None:
         """A post of any room, by its id."""
@@ -250,29 +250,43 @@ def _post(row: Any) -> Post:
     )
 
 
-def _begins(connection: Connection, begin: str) -> ColumnElement[bool]:
-    """Whose name begins so; in the order of bytes, which SQLite's index has and PostgreSQL's may not have."""
-    name: Any = posts.c.chat_id
-    if connection.dialect.name == "postgresql":
-        name = name.collate("C")
-    return and_(name >= begin, name < begin[:-1] + chr(ord(begin[-1]) + 1))
+def _begun(begin: str) -> tuple[str, str]:
+    """From which name on, and before which one, all begin so."""
+    return begin, begin[:-1] + chr(ord(begin[-1]) + 1)
 
 
-def _told(connection: Connection, channel: str, where: ColumnElement[bool], limit: int) -> list[Told]:
-    """A unit: rooms and their first words."""
-    newest, first = func.max(posts.c.id).label("newest"), func.min(posts.c.id).label("first")
-    each = select(newest, first).where(posts.c.channel == channel, where).group_by(posts.c.chat_id)
-    found = each.order_by(newest.desc()).limit(limit).subquery()
-    begun, said = posts.alias(), posts.alias()
-    rows = connection.execute(
-        select(begun.c.chat_id, begun.c.body, said.c.at)
-        .join_from(found, begun, begun.c.id == found.c.first)
-        .join(said, said.c.id == found.c.newest)
-        .order_by(said.c.id.desc())
+def _told(connection: Connection, channel: str, ranges: Sequence[tuple[str, str]], limit: int) -> list[Told]:
+    """A unit: the rooms with some names, and their first words; it costs what these rooms are, not what was said."""
+    found: list[Any] = []
+    for first, last in ranges:
+        row = {"channel_": channel, "from_": first, "before_": last, "limit_": limit}
+        found += connection.execute(_ROOMS, row).all()
+    newest = sorted(found, key=lambda row: -row.id)[:limit]
+    return [Told(room=row.chat_id, text=text_of(_BODY.decode(row.body).parts), at=row.at) for row in newest]
+
+
+def _rooms() -> Select[*tuple[Any, ...]]:
+    """Those whose names are in a range, one step in the index a name, and of these where something was said last."""
+    here, begun, said = posts.c.channel == bindparam("channel_"), posts.alias(), posts.alias()
+    next_ = select(func.min(posts.c.chat_id).label("room")).where(here, posts.c.chat_id < bindparam("before_"))
+    named = next_.where(posts.c.chat_id >= bindparam("from_")).cte("named", recursive=True)
+    after = next_.where(posts.c.chat_id > named.c.room).correlate(named).scalar_subquery()
+    named = named.union_all(select(after).where(named.c.room.is_not(None)))
+    there = (here, posts.c.chat_id == named.c.room)
+    newest = select(func.max(posts.c.id)).where(*there).correlate(named).scalar_subquery()
+    rooms = select(named.c.room, newest.label("newest")).where(named.c.room.is_not(None))
+    found = rooms.order_by(newest.desc()).limit(bindparam("limit_")).subquery("found")
+    first = select(func.min(posts.c.id)).where(here, posts.c.chat_id == found.c.room).correlate(found)
+    return (
+        select(said.c.id, begun.c.chat_id, begun.c.body, said.c.at)
+        .join_from(found, said, said.c.id == found.c.newest)
+        .join(begun, begun.c.id == first.scalar_subquery())
     )
-    return [Told(room=row.chat_id, text=text_of(_BODY.decode(row.body).parts), at=row.at) for row in rows]
 
 
+_ROOMS = _rooms()
+LAST = "\U0010ffff"
+"""After the name of any room."""
 LATEST = 10**18
 """Greater than the id of any post."""
 _BODY = msgspec.json.Decoder(_Body)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, false, fu
 from hub.accounts.turns import Status
 from hub.message import API, Value
 from hub.records.traces import Person
-from hub.store import search
+from hub.store import listing, search
 from hub.store.tables import conversation_grants as grants
 from hub.store.tables import entries, places, sessions, turns
 
@@ -60,7 +60,7 @@ def of_sessions(connection: Connection, sought: Sought, chats: Sequence[str] | N
     if sought.status is not None:
         newest = select(turns.c.session).where(turns.c.status == sought.status, turns.c.session.is_not(None))
         order = (turns.c.created_at.desc(), turns.c.id.desc())
-        where.append(sessions.c.id.in_(select(newest.order_by(*order).limit(FOUND).subquery().c.session)))
+        where.append(listing.among(connection, sessions.c.id, newest.order_by(*order).limit(FOUND)))
     if sought.person is not None:
         where.append(_with(Person.parse(sought.person)))
     if sought.text is not None:
@@ -72,7 +72,7 @@ def _about(connection: Connection, query: str, chats: Sequence[str] | None) -> C
     """Sessions where something was said, or that are called so."""
     hits = _hits(connection, query, chats, entries.c.session)
     named = _called(query) | func.lower(sessions.c.title).contains(query.lower(), autoescape=True)
-    return sessions.c.id.in_(_either(hits, select(sessions.c.id).where(named)))
+    return listing.among(connection, sessions.c.id, _either(hits, select(sessions.c.id).where(named)))
 
 
 def of_turns(connection: Connection, sought: Sought, own: Own | None) -> Conditions:
@@ -93,7 +93,8 @@ def of_turns(connection: Connection, sought: Sought, own: Own | None) -> Conditi
         where.append(turns.c.session.in_(select(sessions.c.id).where(called)))
     if sought.text is not None:
         hits = _hits(connection, sought.text, chats, entries.c.turn)
-        where.append(turns.c.id.in_(_either(hits, select(turns.c.id).where(turns.c.id == sought.text))))
+        found = _either(hits, select(turns.c.id).where(turns.c.id == sought.text))
+        where.append(listing.among(connection, turns.c.id, found))
     return where
 
 
@@ -153,7 +154,7 @@ def _hits(
     here = None
     if chats is not None:
         here = connection.execute(select(places.c.id).where(places.c.chat.in_(chats))).scalars().all()
-    matching = search.matching(connection.dialect.name, query, here, FOUND)
+    matching = search.matching(connection, query, here, FOUND)
     return None if matching is None else select(of).join(matching, matching.c.id == entries.c.id)
 
 

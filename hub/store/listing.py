@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Connection, Select, any_, bindparam, func, select, tuple_
 
 T = TypeVar("T")
 COUNTED = 10_000
@@ -44,6 +45,7 @@ def listed(
     newest: bool = False,
 ) -> Page[T]:
     """A unit: part of what a statement selects, `key` among it, in the order of the key or with `newest` against it."""
+    planned(connection)
     counted = rows.with_only_columns(*key).limit(COUNTED).subquery()
     total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
     page = rows.order_by(*(column.desc() if newest else column for column in key))
@@ -54,6 +56,25 @@ def listed(
     kept = found[: part.limit]
     following = tuple(kept[-1]._mapping[column] for column in key) if len(found) > part.limit else None
     return Page(items=[read(row) for row in kept], total=total, next=following)
+
+
+def among(connection: Connection, column: ColumnElement[T], found: Select[*tuple[Any, ...]]) -> ColumnElement[bool]:
+    """Which rows have a column that a statement finds; it is run here, once for all that a list asks."""
+    planned(connection)
+    values = sorted(set(connection.execute(found).scalars()))
+    if connection.dialect.name == "postgresql":
+        return column == any_(bindparam(None, values, type_=ARRAY(column.type)))
+    each = func.json_each(json.dumps(values)).table_valued("value")
+    return column.in_(select(each.c.value))
+
+
+def planned(connection: Connection) -> None:
+    """Have each statement of this unit planned for what it asks.
+
+    PostgreSQL would make one plan of a statement that it was sent a few times, whatever is looked for.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 def sliced(all_: Sequence[T], key: Callable[[T], int], part: Part) -> Page[T]:

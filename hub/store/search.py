@@ -94,18 +94,27 @@ def find(connection: Connection, places: Sequence[int], query: str, most: int) -
     return sorted(scores, key=lambda entry: (-scores[entry], -entry))[:most]
 
 
-def matching(dialect: str, query: str, places: Sequence[int] | None, most: int) -> Subquery | None:
+def matching(connection: Connection, query: str, places: Sequence[int] | None, most: int) -> Subquery | None:
     """The newest entries, at most so many, that have every word of a query, in its column `id`; None: it has no word.
 
-    Of some places, or with None of all.
+    Of some places, or with None of all. On SQLite a word that as many have as it stands finds no longer ones.
     """
-    found = asked(query)
+    found, dialect = asked(query), connection.dialect.name
     if not found or (places is not None and not places):
         return None
     both, either = (" & ", " | ") if dialect == "postgresql" else (" AND ", " OR ")
-    each = [f"({either.join(_words(dialect, places, word))})" for word in found]
+    each = [f"({either.join(_wanted(connection, places, word, most))})" for word in found]
     statement = text(f"{_newest(dialect)} LIMIT :most").bindparams(query=both.join(each), most=most)
     return statement.columns(id=Integer).subquery("matching")
+
+
+def _wanted(connection: Connection, places: Sequence[int] | None, word: str, most: int) -> list[str]:
+    """A word at each place. SQLite adds up every text with a word that begins so before it finds the first one."""
+    if connection.dialect.name != "postgresql" and _begins(word):
+        alone = _words("sqlite", places, word, begins=False)
+        if connection.execute(_MANY, {"query": " OR ".join(alone), "passed": most - 1}).first() is not None:
+            return alone
+    return _words(connection.dialect.name, places, word)
 
 
 def forget(connection: Connection, entries: Sequence[int]) -> None:
@@ -154,15 +163,16 @@ def _query(dialect: str, places: Sequence[int], word: str) -> str:
     return (" | " if dialect == "postgresql" else " OR ").join(_words(dialect, places, word))
 
 
-def _words(dialect: str, places: Sequence[int] | None, word: str) -> list[str]:
-    quote, begins = ("'", ":*") if dialect == "postgresql" else ('"', " *")
+def _words(dialect: str, places: Sequence[int] | None, word: str, *, begins: bool = True) -> list[str]:
+    quote, more = ("'", ":*") if dialect == "postgresql" else ('"', " *")
     return [
-        f"{quote}{place}§{word}{quote}{begins if _begins(word) else ''}"
+        f"{quote}{place}§{word}{quote}{more if begins and _begins(word) else ''}"
         for place in ([""] if places is None else places)
     ]
 
 
 _PAGES = 500
+_MANY = text("SELECT rowid FROM entry_words WHERE entry_words MATCH :query LIMIT 1 OFFSET :passed")
 _CHANGES = text("SELECT total_changes()")
 _MERGE = text("INSERT INTO entry_words (entry_words, rank) VALUES ('merge', :pages)")
 

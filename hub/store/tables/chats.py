@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text
 
-from hub.store.tables.metadata import Big, Time, metadata
+from hub.store.tables.metadata import Big, Bytewise, Time, metadata
 
 health = Table(
     "health",
@@ -48,7 +48,7 @@ posts = Table(
     Column("id", Big, primary_key=True, autoincrement=True),
     Column("key", Text, nullable=False, unique=True),
     Column("channel", Text, nullable=False),
-    Column("chat_id", Text, nullable=False),
+    Column("chat_id", Bytewise, nullable=False),
     Column("thread_id", Text),
     Column("body", LargeBinary, nullable=False),
     Column("at", Time, nullable=False),

@@ -187,6 +187,18 @@ async def test_a_search_looks_at_the_newest_texts_and_a_list_is_not_counted_to_i
     assert (len(page.items), page.total) == (3, 2)
 
 
+async def test_sqlite_looks_for_a_word_that_is_everywhere_as_it_stands(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "FOUND", 2)
+    tea = await spoken(store, "t1", "api:1:work", "tea")
+    longer = await spoken(store, "t2", "api:2:home", "teapot")
+    is_sqlite = await store.read(lambda c: c.dialect.name == "sqlite")
+    assert await sessions_of(store, text="tea") == [tea if is_sqlite else longer]
+    assert await sessions_of(store, text="teap") == [longer]
+    assert await sessions_of(store, [ANN], text="tea") == [tea]
+
+
 async def test_a_key_sees_what_the_keys_it_made_asked(store: Store) -> None:
     ann = await store.write(lambda c: keys.create(c, None, name="ann", now=0.0))
     made = await store.write(lambda c: keys.create(c, None, name="laptop", now=0.0, owner_id=ann.id))

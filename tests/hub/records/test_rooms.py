@@ -190,6 +190,17 @@ async def test_rooms_are_listed_for_whom_they_belong_to(rooms: StoredRooms) -> N
     assert [told.room for told in await rooms.shared("web", 10)] == ["owner", "kitchen", "lobby"]
 
 
+async def test_shared_rooms_may_have_any_name(rooms: StoredRooms) -> None:
+    names = ["own", "own-1", "Own.7.poet.a", "own/7", "0", "zoo", "绿茶", "\U0010fffe"]
+    for number, chat in enumerate([*names, Own(7, "poet", "a").room, "zoo"]):
+        await rooms.post(sending(str(number), f"{number}", Address("web", chat)))
+    await rooms.post(sending("other", "other", Address("hall", "elsewhere")))
+    told = await rooms.shared("web", 10)
+    assert [each.room for each in told] == ["zoo", *(name for name in reversed(names) if name != "zoo")]
+    assert told[0].text == "5"
+    assert [each.room for each in await rooms.shared("web", 3)] == [each.room for each in told[:3]]
+
+
 @pytest.mark.parametrize(
     ("name", "whose"),
     [
