@@ -27,6 +27,7 @@ async def places(story: Story) -> dict[str, str]:
         "model": f"/panel/models/{story.saved['model']}",
         "key": f"/panel/keys/{await key_of(story.here, story.secrets['online shop'])}",
         "session": f"/panel/sessions/{session}",
+        "timeline": f"/panel/trace?id={await story.here.store.read(newest)}",
     }
 
 
@@ -56,6 +57,11 @@ def longest(connection: Connection) -> int:
     """A unit: the session in which most was said."""
     counted = select(turns.c.session).group_by(turns.c.session).order_by(func.count().desc())
     return connection.execute(counted.where(turns.c.session.is_not(None))).scalars().first() or 0
+
+
+def newest(connection: Connection) -> str:
+    """A unit: the turn that was asked for last."""
+    return connection.execute(select(turns.c.id).order_by(turns.c.created_at.desc())).scalars().first() or ""
 
 
 async def answered(here: Here, room: str, times: int) -> None:

@@ -35,7 +35,7 @@ _CUT = """() => {
   const tables = innerWidth < 640 ? [...document.querySelectorAll(".table")] : [];
   return cut.concat(tables.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.innerText));
 }"""
-"""Texts that end outside of what their box shows, where nothing tells that there is more; on a phone, rows are cards."""
+"""Texts that end outside of what their box shows where nothing tells that there is more; on a phone, rows are cards."""
 
 
 @pytest_asyncio.fixture(loop_scope="package")
