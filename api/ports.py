@@ -268,6 +268,14 @@ class Effective:
     settings: Sequence[Setting] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class ByHand:
+    """How a hub is backed up that does not do it by itself: a command, and folders to copy afterwards."""
+
+    command: str
+    folders: Sequence[str]
+
+
 Push = Callable[[Mapping[str, str], bytes], Awaitable[WebhookAnswer]]
 """Stores what a platform pushed, by its headers (names in lower case) and body, and says what to answer.
 
@@ -343,6 +351,8 @@ class Hub:
     """The newest lines of the log of this process."""
     used: Callable[[int], None] = _unnoted
     """Notes that a key was used."""
+    by_hand: ByHand | None = None
+    """How to make a backup; None: the job `backup` does it."""
     effective: Callable[[], Effective] = Effective
     """The configuration of this process at the moment."""
     local_key: str | None = None

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from errno import EINVAL
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import IO
 
 import msgspec
@@ -38,6 +39,8 @@ MANIFEST = "manifest.json"
 DATABASE = "bothub.db"
 FOLDERS = ("files", "uploads")
 """The file stores in the data folder; what a member of an archive begins with."""
+DUMP = "pg_dump --format=custom --file={file} {url}"
+"""How PostgreSQL's own tools make one; ours would be a poorer one."""
 CHUNK = 1 << 20
 DAMAGED = (
     zipfile.BadZipFile,
@@ -117,10 +120,11 @@ def backup(kept: Kept, target: Path, *, overwrite: bool = False, clock: Callable
 def _write(archive: zipfile.ZipFile, copy: Path, kept: Kept, revision: str, at: float) -> Manifest:
     paths = [(f"{name}/{path.name}", path) for name, store in kept.stores.items() for path in store.all()]
     sizes = [path.stat().st_size for _, path in paths if path.exists()]
-    meter = _Meter(kept.progress, "packing", copy.stat().st_size + sum(sizes))
+    database = copy.stat().st_size
+    meter = _Meter(kept.progress, "packing", database + sum(sizes))
     with copy.open("rb") as source, archive.open(DATABASE, "w", force_zip64=True) as member:
         digest = meter.copy(source, member)
-    files = size = 0
+    files = 0
     for name, path in paths:
         try:
             source = path.open("rb")
@@ -128,16 +132,16 @@ def _write(archive: zipfile.ZipFile, copy: Path, kept: Kept, revision: str, at: 
             continue  # erased meanwhile
         with source, archive.open(name, "w", force_zip64=True) as member:
             meter.copy(source, member)
-            files, size = files + 1, size + source.tell()
+            files += 1
     manifest = Manifest(
         format=FORMAT,
         bothub=version("bothub"),
         revision=revision,
         at=at,
-        database_bytes=copy.stat().st_size,
+        database_bytes=database,
         database_sha256=digest,
         files=files,
-        files_bytes=size,
+        files_bytes=meter.done - database,
     )
     archive.writestr(MANIFEST, msgspec.json.encode(manifest))
     return manifest
@@ -265,6 +269,13 @@ class _Meter:
             self.done += len(chunk)
             self.progress(self.what, self.done, self.total)
         return digest.hexdigest()
+
+
+def by_hand(command: str, url: str, file: Path) -> str:
+    """A command of PostgreSQL's own tools, for a store's URL and a file; no password is in it."""
+    from hub.store.postgres import for_tools
+
+    return command.format(file=quote(str(file)), url=quote(for_tools(url)))
 
 
 def stamp(at: float) -> str:

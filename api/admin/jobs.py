@@ -20,7 +20,7 @@ from api.envelope import Done, Id, Listed, Paging, Text, Word, done, listing
 from api.repeats import once
 from api.wire import query, read
 from hub.accounts.audit import Act
-from hub.errors import NotFound, RequestError
+from hub.errors import Conflict, NotFound, RequestError
 from hub.message import Value
 from hub.records import jobs
 from hub.records.exports import What
@@ -29,6 +29,8 @@ from hub.records.jobs import Job, State
 
 routes = Blueprint("admin-jobs", __name__)
 HEADERS = downloads.FILE_HEADERS | {"Cache-Control": "private, no-store"}
+TYPES = {".csv": MEDIA_TYPES["csv"], ".jsonl": MEDIA_TYPES["jsonl"], ".zip": "application/zip"}
+"""What jobs write."""
 Time = Annotated[float, Meta(ge=0, le=1e11, description="Unix seconds.")]
 
 
@@ -54,6 +56,10 @@ class NewExport(Value, frozen=True, kw_only=True):
     until: Time | None = None
     agent: Word | None = None
     key_id: Id | None = None
+
+
+class Nothing(Value, frozen=True, kw_only=True):
+    """What a job is told that needs no more than its kind."""
 
 
 class JobShown(TypedDict):
@@ -93,6 +99,27 @@ async def export() -> Response:
     if wanted.since is not None and wanted.until is not None and wanted.until <= wanted.since:
         raise RequestError("until: must be later than since", param="until", code="invalid_value")
     return await start("export", wanted)
+
+
+@routes.post("/admin/backup")
+@require("admin")
+@document({200: Done[JobShown]}, errors=(409,), once=True)
+async def backup() -> Response:
+    """Have a backup of the hub made, in the background.
+
+    The answer is the job; its file, which `bothub restore` takes, can be downloaded for a day once it is `done`. A hub
+    on PostgreSQL is backed up with that one's own tools, which the error names.
+    """
+    check_backup()
+    return await start("backup", Nothing())
+
+
+def check_backup() -> None:
+    """Raise Conflict where the hub makes no backups of itself."""
+    if (by_hand := current.hub().by_hand) is not None:
+        folders = " and ".join(by_hand.folders)
+        what = f"This hub is on PostgreSQL, whose own tools do this: {by_hand.command}; then copy {folders}."
+        raise Conflict(what, code="by_hand")
 
 
 async def start(kind: str, arguments: Value) -> Response:
@@ -139,14 +166,18 @@ async def detail(id: int) -> Response:
 @document({200: Done[JobShown]}, body=JobId, errors=(404, 409))
 async def cancel() -> Response:
     """End a job that is not over; what it has done until then stays done, and a file that it was writing goes."""
-    which = (await read(JobId)).id
+    return done(shown(await end((await read(JobId)).id)))
+
+
+async def end(id: int) -> Job:
+    """End a job that is not over; raises NotFound, Conflict."""
 
     def unit(act: Act) -> Job:
-        job = jobs.cancel(act.connection, which, act.now)
-        act.note(f"job:{which}", after={"state": job.state})
+        job = jobs.cancel(act.connection, id, act.now)
+        act.note(f"job:{id}", after={"state": job.state})
         return job
 
-    return done(shown(await change("job.cancel", unit)))
+    return await change("job.cancel", unit)
 
 
 @routes.get("/admin/job/download/<int(max=2147483647):id>")
@@ -162,7 +193,7 @@ async def written(job: Job) -> Response:
     path = None if job.file is None else current.hub().exports / job.file
     if path is None or (size := await asyncio.to_thread(_size, path)) is None:
         raise NotFound(f"Job {job.id} has no file: it wrote none, or that is a day old.", code="file_not_found")
-    kind = MEDIA_TYPES["csv" if path.suffix == ".csv" else "jsonl"]
+    kind = TYPES[path.suffix]
     name = downloads.disposition(f"job-{job.id}-{Path(path.stem).suffix[1:]}{path.suffix}", kind)
     headers = HEADERS | {"Content-Disposition": name, "Content-Length": str(size)}
     return Response(FileBody(path), 200, headers, content_type=kind)

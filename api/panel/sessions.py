@@ -10,8 +10,8 @@ from quart import Response
 
 from api import downloads
 from api.acts import change
-from api.admin.jobs import begin, written
-from api.panel import transcripts
+from api.admin.jobs import begin
+from api.panel import transcripts, work
 from api.panel.pages import Page, pages
 from api.panel.transcripts import MARKS
 from api.panel.view import View
@@ -45,14 +45,6 @@ STATUSES: dict[Status, str] = {
     "failed": N_("Failed"),
 }
 FILTERS = ("q", "since", "until", "channel", "agent", "status", "key", "person")
-STATES = {
-    "waiting": (N_("Waiting"), ""),
-    "running": (N_("Running"), "warn"),
-    "done": (N_("Done"), "good"),
-    "failed": (N_("Failed"), "bad"),
-    "cancelled": (N_("Cancelled"), ""),
-}
-"""What the states of a job are called, and their colour."""
 
 
 @page.shows("sessions.html")
@@ -154,13 +146,7 @@ async def ask(view: View) -> Response:
 @page.shows("session-export.html", rule="/exports/<int(max=2147483647):id>", live=("job",), every=1.0)
 async def progress(view: View, id: int) -> dict[str, Any]:
     """How far an export is, and then its file."""
-    return {"job": await _export(view, id), "states": STATES}
-
-
-@page.get("/exports/<int(max=2147483647):id>/file")
-async def download(view: View, id: int) -> Response:
-    """What it wrote."""
-    return await written(await _export(view, id))
+    return {"job": await _export(view, id), **work.WORDS}
 
 
 def _title(one: SessionTotals, opening: Entry | None) -> str | None:

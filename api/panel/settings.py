@@ -6,16 +6,24 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from api.panel import configured
+from quart import Response
+
+from api.admin.jobs import Nothing, begin, check_backup, end, written
+from api.panel import configured, work
 from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
 from hub.accounts import audit
+from hub.records import jobs
 from hub.store.listing import sliced
 from hub.store.migrate import HEAD
 
 page = Page("settings", N_("Settings"), icon="settings", admin=True)
 SHOWN = 50
+JOBS = 25
+EVERY = 1.0
+"""Seconds between two looks at how far work is."""
+ID = "<int(max=2147483647):id>"
 GROUPS = 20
 """Groups of settings that are shown at once."""
 LONGEST = 200
@@ -24,6 +32,8 @@ LIBRARIES = ("quart", "hypercorn", "sqlalchemy", "msgspec", "openai", "aiogram",
 TABS = (
     (N_("This hub"), "/panel/settings"),
     (N_("Configuration"), "/panel/settings/config"),
+    (N_("Work"), "/panel/settings/jobs"),
+    (N_("Backup"), "/panel/settings/backup"),
     (N_("Audit log"), "/panel/settings/audit"),
 )
 
@@ -65,6 +75,47 @@ async def changes(view: View) -> dict[str, Any]:
     """Who changed what, the newest first."""
     found = await view.hub.store.read(lambda connection: audit.listed(connection, view.part(SHOWN)))
     return {"tabs": TABS, "records": found}
+
+
+@page.shows("settings-jobs.html", rule="/jobs", live=("jobs",), every=EVERY)
+async def background(view: View) -> dict[str, Any]:
+    """What is done in the background, the newest first."""
+    found = await view.hub.store.read(lambda connection: jobs.listed(connection, view.part(JOBS)))
+    return {"tabs": TABS, "found": found, **work.WORDS}
+
+
+@page.post(f"/jobs/{ID}/cancel")
+async def cancel(view: View, id: int) -> Response:
+    """End a job."""
+    await end(id)
+    return view.done(view.say("It is stopped."), f"{page.path}/jobs")
+
+
+@page.get(f"/jobs/{ID}/file")
+async def download(view: View, id: int) -> Response:
+    """What a job wrote."""
+    return await written(await view.hub.store.read(lambda connection: jobs.get(connection, id)))
+
+
+@page.shows("settings-backup.html", rule="/backup", live=("jobs",), every=EVERY)
+async def backups(view: View) -> dict[str, Any]:
+    """The backups that were made, the newest first."""
+    found = await view.hub.store.read(lambda connection: jobs.listed(connection, view.part(JOBS), kind="backup"))
+    return {
+        "tabs": TABS,
+        "found": found,
+        "folder": str(view.hub.exports),
+        "by_hand": view.hub.by_hand,
+        **work.WORDS,
+    }
+
+
+@page.post("/backup")
+async def back_up(view: View) -> Response:
+    """Make one, in the background."""
+    check_backup()
+    await begin("backup", Nothing())
+    return view.done(view.say("The backup is being made; you may leave this page."), f"{page.path}/backup")
 
 
 def _versions() -> list[tuple[str, str]]:

@@ -30,6 +30,7 @@ from hub.ingress import Ingress
 from hub.inlet import Door
 from hub.message import COMPACTION
 from hub.records import people, retention, sweep
+from hub.records.backups import Backups
 from hub.records.exports import job as exports
 from hub.records.jobs import runner
 from hub.records.jobs.runner import Kind, Runner
@@ -109,6 +110,7 @@ class Engine:
         forget = Retention(self._retention)
         return {
             "export": Kind(do=exports.export),
+            "backup": Kind(do=Backups(self.config.store_url, self.config.data_dir, self.clock)),
             "erase": Kind(do=partial(people.erase, People(self.bus, self.files, self.uploads))),
             "sweep": Kind(do=Sweep(self.files), every=sweep.EVERY),
             "retention": Kind(do=forget, every=retention.EVERY, wanted=forget.wanted),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from uuid import UUID
 
 import agents
@@ -11,8 +12,8 @@ import channels
 from agents import tools
 from agents.documents import Remembered
 from agents.models.config import PROVIDERS
-from api.ports import Hub, Named, Readiness
-from hub import logs
+from api.ports import ByHand, Hub, Named, Readiness
+from hub import backup, logs
 from hub.accounts.bootstrap import Bootstrap
 from hub.accounts.ids import agent_id
 from hub.app.agents import Cast
@@ -23,6 +24,7 @@ from hub.channel import State
 from hub.errors import StoreUnavailable
 from hub.records.people import People
 from hub.records.sessions import Sessions
+from hub.store import sqlite_path
 from hub.store.migrate import HEAD, revision
 
 
@@ -82,12 +84,21 @@ def facade(live: Live, namespace: UUID, key: Bootstrap) -> Hub:
         tools=tools.names,
         own_tools=engine.runners.tools,
         logbook=logs.BOOK,
+        by_hand=_by_hand(engine),
         effective=lambda: effective(engine.config, live.used),
         used=engine.last_use.note,
         local_key=engine.config.api.local_key,
         cors=engine.config.api.cors,
         key_file=None if key.path is None else f"{key.path.parent.name}/{key.path.name}",
     )
+
+
+def _by_hand(engine: Engine) -> ByHand | None:
+    config = engine.config
+    if sqlite_path(config.store_url) is not None:
+        return None
+    command = backup.by_hand(backup.DUMP, config.store_url, Path("bothub.dump"))
+    return ByHand(command=command, folders=[str(config.data_dir / name) for name in backup.FOLDERS])
 
 
 async def _ready(engine: Engine) -> Readiness:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from shlex import quote
 from typing import Any, NoReturn
 
 import click
@@ -30,7 +29,7 @@ def make(call: Call, file: Path, *, overwrite: bool) -> None:
     """Write a backup; raises Conflict for a file that is there, BackupFailed."""
     config = load(call.path, call.environ)
     if (database := sqlite_path(config.store_url)) is None:
-        _by_its_own_tools(call, config, "pg_dump --format=custom --file={file} {url}", file)
+        _by_its_own_tools(call, config, backup.DUMP, file)
     with _shown(call) as progress:
         try:
             manifest = backup.backup(_kept(config, database, progress), file, overwrite=overwrite)
@@ -108,9 +107,7 @@ def _shown(call: Call) -> Generator[Callable[[str, int, int], None]]:
 
 def _by_its_own_tools(call: Call, config: Config, command: str, file: Path) -> NoReturn:
     """Say how PostgreSQL does it, and end with 2: a copy of ours would be a poorer one."""
-    from hub.store.postgres import for_tools
-
-    line = command.format(file=quote(str(file)), url=quote(for_tools(config.store_url)))
+    line = backup.by_hand(command, config.store_url, file)
     folders = " and ".join(str(config.data_dir / name) for name in backup.FOLDERS)
     why = "This hub is on PostgreSQL, whose own tools do this"
     if call.json:

@@ -9,15 +9,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from hub.accounts import logins
+from hub.backup import Kept, restore
 from hub.records import jobs
 from tests.api.announced import watched
 from tests.e2e.administering import Admin
 from tests.e2e.here import running_hub
 from tests.e2e.hub import HubProcess, demo_config
+from tests.hub.held import held
 from tests.patience import PATIENCE
 
 CONFIG: dict[str, Any] = {"models": {"demo": {"provider": "demo"}}, "agents": {"bot": {"model": "demo"}}}
@@ -73,6 +77,36 @@ async def test_an_export_is_made_in_the_background_and_downloaded(admin: Admin) 
     assert (change["target"], change["after"]["what"]) == (f"job:{job['id']}", "sessions")
 
 
+async def test_a_backup_is_made_in_the_background_and_downloaded(admin: Admin, tmp_path: Path) -> None:
+    job = await ended(admin, await admin.post("backup"))
+    assert (job["kind"], job["state"], job["arguments"]) == ("backup", "done", {})
+    answer = await download(admin, job)
+    assert answer.headers["Content-Type"] == "application/zip"
+    assert answer.headers["Content-Disposition"].startswith(f"attachment; filename=job-{job['id']}-backup.zip")
+    assert len(answer.content) == job["result"]["bytes"]
+    (tmp_path / "backup.zip").write_bytes(answer.content)
+    restore(tmp_path / "backup.zip", Kept(database=tmp_path / "elsewhere" / "bothub.db"))
+    [change] = (await admin.get("audit/list?what=backup.create"))["items"]
+    assert change["target"] == f"job:{job['id']}"
+
+
+async def test_a_hub_on_postgresql_says_how_it_is_backed_up(tmp_path: Path, postgres_url: str) -> None:
+    async with running_hub(tmp_path, {**CONFIG, "store": {"url": postgres_url}}) as here:
+        status, _, message = await Admin(here).refused("backup")
+        assert status == 409
+        now = here.engine.clock()
+        begun = await here.store.write(lambda connection: logins.begin(connection, here.key, now))
+        assert begun is not None
+        async with here.http(Cookie=f"bothub_panel={begun[0]}") as client:
+            page = (await client.get("/panel/settings/backup")).text
+    password = urlsplit(postgres_url).password
+    for told in (message, page):
+        assert "pg_dump --format=custom --file=bothub.dump" in told
+        assert str(tmp_path / "data" / "uploads") in told
+        assert password is None or password not in told
+    assert "Back up now" not in page
+
+
 async def test_an_export_that_is_asked_again_is_the_same_job(admin: Admin) -> None:
     body = {"what": "turns"}
     async with admin.here.http(**{"Idempotency-Key": "nightly"}) as client:
@@ -103,6 +137,7 @@ async def test_a_user_sees_no_jobs(admin: Admin) -> None:
     user = Admin(await admin.here.other())
     for method, path, body in (
         ("POST", "export", {"what": "turns"}),
+        ("POST", "backup", None),
         ("GET", "job/list", None),
         ("GET", f"job/detail/{job['id']}", None),
         ("GET", f"job/download/{job['id']}", None),
@@ -153,6 +188,30 @@ async def test_an_export_goes_on_after_a_kill(tmp_path: Path) -> None:
         assert (found["state"], found["result"]["rows"]) == ("done", MANY)
         lines = text.splitlines()
         assert [line.partition('"id":"')[2][:7] for line in lines] == [turn(number)[0] for number in range(MANY)]
+
+
+async def test_a_backup_is_made_anew_after_a_kill(tmp_path: Path) -> None:
+    async with HubProcess(tmp_path, demo_config()) as hub:
+        with held(tmp_path / "data"):
+            async with client_of(hub) as client:
+                job = (await client.post("/admin/backup")).json()["data"]["id"]
+                await until_step(client, job, "packing")
+            await hub.kill()
+            assert [path.name for path in (tmp_path / "data" / "exports").glob("*.zip")] == []
+        await hub.start()
+        async with client_of(hub) as client:
+            await until_step(client, job, "done")
+            (tmp_path / "backup.zip").write_bytes((await client.get(f"/admin/job/download/{job}")).content)
+    assert len([*(tmp_path / "data" / "exports").iterdir()]) == 1
+    restore(tmp_path / "backup.zip", Kept(database=tmp_path / "elsewhere" / "bothub.db"))
+
+
+async def until_step(client: httpx.AsyncClient, job: int, wanted: str) -> None:
+    """Wait until a job is at a step, or in a state."""
+    async with asyncio.timeout(PATIENCE):
+        while wanted not in ((found := await detail(client, job))["step"], found["state"]):
+            assert found["state"] in ("waiting", "running"), found
+            await asyncio.sleep(0.05)
 
 
 async def detail(client: httpx.AsyncClient, job: int) -> Any:

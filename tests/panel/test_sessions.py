@@ -157,7 +157,7 @@ async def test_a_user_has_nothing_of_others(desk: Desk) -> None:
         assert (await request.post(f"{url}/{one}/erase", form=posted)).status == 404
         assert (await request.post(f"{url}/export", form=posted)).status == 403
         assert (await request.get(f"{url}/exports/1")).status == 403
-        assert (await request.get(f"{url}/exports/1/file")).status == 403
+        assert (await request.get(f"{desk.here.url}/panel/settings/jobs/1/file")).status == 403
     async with desk.sit(secret=owner) as sitting:
         await sitting.open(f"{PAGE}/{one}")
         await expect(sitting.page.locator(".bubble")).to_have_count(2)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from playwright.async_api import Browser, Locator, expect
 
 from hub import logs
 from hub.accounts.audit import By
 from hub.accounts.definitions import Change
+from hub.records import jobs
+from hub.records.jobs import Job
 from tests.e2e.here import running_hub
 from tests.e2e.hub import demo_config
+from tests.hub.held import held
 from tests.panel.desk import NARROW, Desk, Sitting
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -76,10 +82,94 @@ async def test_what_is_set_is_shown_alone_and_what_fits_a_text(desk: Desk) -> No
         sitting.errors.clear()
 
 
-@pytest.mark.parametrize("path", ["/config", "/audit"])
+@pytest.mark.parametrize("path", ["/config", "/jobs", "/backup", "/audit"])
 async def test_each_tab_fits_in_chinese_on_a_phone(desk: Desk, path: str) -> None:
     async with desk.sit(language="zh-CN", theme="dark", size=NARROW) as sitting:
         await sitting.open(f"{PAGE}{path}")
         await expect(sitting.page.locator("h1")).to_have_text("设置")
         assert await sitting.overflow() is None
         assert await sitting.violations() == []
+
+
+async def the_job(desk: Desk, kind: str) -> Job:
+    """The last one of a kind that was asked for."""
+    job = await desk.here.store.read(lambda connection: jobs.newest(connection, kind))
+    assert job is not None
+    return job
+
+
+async def test_a_backup_is_made_now_downloaded_and_restored_into_another_hub(desk: Desk, tmp_path: Path) -> None:
+    secret = await desk.key()
+    async with desk.sit() as sitting:
+        page = sitting.page
+        await sitting.open(f"{PAGE}/backup")
+        with held(desk.here.engine.config.data_dir):
+            await page.get_by_role("button", name="Back up now").click()
+            await expect(page.get_by_role("status").filter(has_text="is being made")).to_be_visible()
+            await expect(page.get_by_role("progressbar")).to_be_visible()
+            await expect(page.locator(".progress")).to_contain_text("Packing")
+        async with page.expect_download() as found:
+            await page.get_by_role("link", name="Download").first.click()
+        await (await found.value).save_as(tmp_path / "backup.zip")
+        await expect(page.locator("tbody tr").first).to_contain_text("kept for a day")
+        assert await sitting.violations() == []
+        await sitting.open(f"{PAGE}/audit")
+        told = page.locator("tbody tr").filter(has_text="backup.create").first
+        await expect(told).to_contain_text("bootstrap")
+    (tmp_path / "new").mkdir()
+    config = tmp_path / "new" / "config.yaml"
+    config.write_text(yaml.safe_dump({"data_dir": str(tmp_path / "new" / "data")}))
+    command = (sys.executable, "-m", "hub", "--config", str(config), "restore", str(tmp_path / "backup.zip"))
+    process = await asyncio.create_subprocess_exec(*command)
+    assert await process.wait() == 0
+    async with running_hub(tmp_path / "new", demo_config(bus={})) as here:
+        new = Desk(here, desk.browser, {})
+        async with new.sit(secret=secret) as sitting:
+            await sitting.open("/panel/keys")
+
+
+async def test_work_tells_who_asked_how_far_it_is_and_is_stopped(desk: Desk) -> None:
+    with held(desk.here.engine.config.data_dir):
+        async with desk.sit() as sitting:
+            page = sitting.page
+            await sitting.open(f"{PAGE}/backup")
+            await page.get_by_role("button", name="Back up now").click()
+            number = (await the_job(desk, "backup")).id
+            await sitting.open(f"{PAGE}/jobs")
+            line = page.locator("tbody tr").filter(has_text=f"No. {number}")
+            await expect(line).to_contain_text("bootstrap")
+            await expect(line.get_by_role("progressbar")).to_be_visible()
+            assert await sitting.violations() == []
+            await line.get_by_role("button", name="Stop", exact=True).click()
+            await line.get_by_role("button", name="Stop it").click()
+            await expect(page.get_by_role("status").filter(has_text="It is stopped.")).to_be_visible()
+            await expect(line).to_contain_text("Cancelled")
+            await expect(line.get_by_role("link", name="Download")).to_have_count(0)
+
+
+async def test_work_that_failed_says_why_and_what_is_over_cannot_be_stopped(desk: Desk) -> None:
+    store, now = desk.here.store, desk.here.engine.clock()
+    job, _ = await store.write(lambda connection: jobs.create(connection, "<b>odd</b>", {}, None, now))
+
+    async def over() -> bool:
+        return (await store.read(lambda connection: jobs.get(connection, job.id))).over
+
+    await store.until(over)
+    async with desk.sit(javascript=False) as sitting:
+        await sitting.open(f"{PAGE}/jobs")
+        line = sitting.page.locator("tbody tr").filter(has_text=f"No. {job.id}")
+        await expect(line).to_contain_text("This version of bothub knows no job '<b>odd</b>'.")
+        await expect(line).to_contain_text("the hub itself")
+        await expect(line.get_by_role("button")).to_have_count(0)
+        token = await sitting.page.locator("[name=token]").first.get_attribute("value")
+        url = f"{desk.here.url}{PAGE}/jobs/{job.id}"
+        posted: dict[str, str | float | bool] = {"token": token or ""}
+        answer = await sitting.page.request.post(f"{url}/cancel", form=posted)
+        assert f"Job {job.id} is over" in await answer.text()
+        assert (await sitting.page.request.get(f"{url}/file")).status == 404
+
+
+@pytest.mark.parametrize("path", ["", "/config", "/jobs", "/backup", "/audit", "/jobs/1/file"])
+async def test_it_is_for_admins(desk: Desk, path: str) -> None:
+    async with desk.sit("user", javascript=False) as sitting:
+        await sitting.open(f"{PAGE}{path}", 403)

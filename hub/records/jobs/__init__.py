@@ -24,6 +24,8 @@ State = Literal["waiting", "running", "done", "failed", "cancelled"]
 ITSELF = "bothub"
 """Who asks for what the hub does by itself."""
 OPEN = ("waiting", "running")
+WRITING = ("export", "backup")
+"""Kinds whose files hold what was said."""
 
 
 class Job(Value, frozen=True, kw_only=True, omit_defaults=False):
@@ -174,13 +176,13 @@ def finish(
 
 
 def withdraw_files(connection: Connection, now: float) -> int:
-    """Take back what jobs wrote, and end exports that are being written; returns how many.
+    """Take back what jobs wrote, and end exports and backups that are being written; returns how many.
 
     Nobody can fetch a file any more from then on, and the runner removes it within a minute.
     """
     written = update(jobs).where(jobs.c.file.is_not(None)).values(file=None, expires_at=None)
     why = "Somebody was erased meanwhile, who may be in it: ask for it again."
-    writing = update(jobs).where(jobs.c.kind == "export", jobs.c.state == "running")
+    writing = update(jobs).where(jobs.c.kind.in_(WRITING), jobs.c.state == "running")
     ended = writing.values(state="cancelled", finished_at=now, error=why, mark=None)
     return connection.execute(written).rowcount + connection.execute(ended).rowcount
 

@@ -7,6 +7,7 @@ and in whatever process takes over, it goes on where it was; one that was cancel
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,8 +193,11 @@ async def fenced(bus: Bus, lease: Lease, unit: Callable[[Connection], T]) -> T:
 
 
 def _clear(folder: Path, having: set[int]) -> None:
-    """Remove the files of jobs that have none any more, because they expired, failed or were cancelled."""
+    """Remove the files of jobs that have none any more, because they expired, failed or were cancelled; drafts too."""
     for path in folder.glob("*"):
-        number = path.name.partition(".")[0]
+        number = path.name.removeprefix(".").partition(".")[0]
         if number.isdecimal() and int(number) not in having:
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

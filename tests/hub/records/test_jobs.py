@@ -193,6 +193,8 @@ async def test_files_and_old_jobs_are_forgotten(every_engine: Engine, tmp_path: 
     kinds = {"write": Kind(do=writes)}
     kept, failed = await asked(engine, "write"), await asked(engine, "write", fails=True)
     (folder / "README").write_text("not ours")
+    (folder / f".{failed}.draft").mkdir()
+    (folder / f".{failed}.draft" / "half").write_text("what a kill left")
     await do(engine, kinds, folder)
     engine.clock.forward(FILE_KEEP - 60)
     await do(engine, kinds, folder)
