@@ -89,7 +89,7 @@ class Row:
         """What is wrong with it, and what to do about that."""
         if self.one.error:
             return self.one.error, N_("Mend it under “Edit”.")
-        return None if self.error is None else mends.mend(self.kind, self.error)
+        return None if self.error is None else (self.error, mends.mend(self.kind, self.error))
 
 
 @page.shows("channels.html", live=("list",))

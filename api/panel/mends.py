@@ -1,8 +1,11 @@
-"""What to do about a channel that does not work, by what its error says."""
+"""What platforms say when they refuse something, in the reader's language, and what to do about it."""
 
 from __future__ import annotations
 
-from api.panel.words import N_
+import re
+from functools import cache
+
+from api.panel.words import N_, Words
 
 OTHER = N_("The log has more about it.")
 _NETWORK = N_(
@@ -76,13 +79,49 @@ KNOWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )
 """A kind of channel (empty: any), words of its errors, and what to do then."""
 
+SAID = (
+    N_("{platform} refuses the token of channel '{channel}'."),
+    N_("{platform} refuses the app of channel '{channel}' ({code})."),
+    N_("The app of channel '{channel}' is no bot ({code})."),
+    N_("{platform} does not let the bot of channel '{channel}' read messages."),
+    N_("Another program polls {platform} with the token of channel '{channel}'."),
+    N_("A webhook is set for the bot of channel '{channel}', so it cannot be polled."),
+    N_("{platform} cannot be reached by channel '{channel}'."),
+    N_("{platform} did not answer channel '{channel}' in time."),
+    N_("The connection of channel '{channel}' to {platform} broke."),
+    N_("{platform} ended the connection of channel '{channel}'."),
+    N_("{platform} ended the connection of channel '{channel}' with code {code}."),
+    N_("What answered channel '{channel}' is not {platform}."),
+    N_("{platform} asks channel '{channel}' to wait {seconds} s."),
+    N_("{platform} is out of order: {words}."),
+    N_("{platform} is out of order ({code})."),
+    N_("{platform} refuses: {words}."),
+    N_("{platform} refuses ({code}): {words}"),
+    N_("This message or address cannot be written in {platform}'s terms."),
+)
+"""What channels say of their platforms, see channels/*/errors.py; what they say to do then is said otherwise here."""
 
-def mend(kind: str, error: str) -> tuple[str, str]:
-    """What is wrong, and what to do: a sentence in English, to be said in the reader's language.
 
-    Of an error that a platform's operator has to mend, what it says to do is left out: here it is done otherwise.
-    """
-    for whose, words, sentence in KNOWN:
-        if whose in ("", kind) and any(word in error for word in words):
-            return (error.partition(": ")[0].rstrip(".") + "." if whose else error), sentence
-    return error, OTHER
+def heard(error: str, says: Words) -> str:
+    """An error in the reader's language, without what to do about it, if it is one of those above; else as it is."""
+    for sentence, form in _forms().items():
+        if found := form.fullmatch(error):
+            return says.say(sentence, **found.groupdict())
+    return error
+
+
+@cache
+def _forms() -> dict[str, re.Pattern[str]]:
+    return {one: re.compile(_form(one), re.DOTALL) for one in SAID}
+
+
+def _form(sentence: str) -> str:
+    whole = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(sentence))
+    return whole if "{words}" in sentence else re.sub(r"\\\.$", r"(?:\\.|: .*)", whole)
+
+
+def mend(kind: str, error: str) -> str:
+    """What to do about an error of a channel: a sentence in English, to be said in the reader's language."""
+    return next(
+        (todo for whose, words, todo in KNOWN if whose in ("", kind) and any(word in error for word in words)), OTHER
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from api.panel import forms, icons, markdown
+from api.panel import forms, icons, markdown, mends
 from api.panel.words import LANGUAGES, NOTHING, Language, Words, words
 
 if TYPE_CHECKING:
@@ -103,6 +103,10 @@ def _told(says: Words) -> Callable[[Sequence[tuple[str, str]]], list[tuple[str, 
     return lambda tabs: [(says.say(title), path) for title, path in tabs]
 
 
+def _heard(says: Words) -> Callable[[str], str]:
+    return lambda error: mends.heard(error, says)
+
+
 def _choices(says: Words) -> Callable[..., list[tuple[str, str, bool]]]:
     def choices(
         view: Guest, name: str, known: Mapping[str, str], chosen: str | None, none: str = ""
@@ -147,6 +151,7 @@ def environment(language: Language) -> Environment:
         "options": forms.options,
         "told": _told(says),
         "choices": _choices(says),
+        "heard": _heard(says),
         "markdown": markdown.html,
         "pages": pages(),
         "languages": LANGUAGES,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from unittest.mock import patch
@@ -21,7 +22,13 @@ from tests.panel.places import places
 from tests.panel.story import told
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images" / "panel"
-TALLEST = 2400
+THEMES = ("light", "dark")
+OTHERS: dict[str, tuple[Role, str, Language]] = {
+    "overview-chinese": ("admin", "/panel/overview", "zh-CN"),
+    "channels-chinese": ("admin", "/panel/channels", "zh-CN"),
+    "overview-of-a-user": ("user", "/panel/overview", "en"),
+}
+TALLEST = 2000
 """Pixels of a picture; what is below them is more of the same."""
 SIZES = {"wide": WIDE, "narrow": NARROW}
 
@@ -35,12 +42,25 @@ async def draw(folder: Path) -> None:
             paths = {"login": None} | await places(story)
             for name, path in paths.items():
                 role = "admin" if path else None
-                for theme in ("light", "dark"):
+                for theme in THEMES:
                     for called, size in SIZES.items():
                         to = folder / f"{name}-{theme}-{called}"
                         await one(desk, role, path or "/panel/login", to, theme, size)
-            await one(desk, "admin", "/panel/overview", folder / "overview-chinese", "light", WIDE, "zh-CN")
-            await one(desk, "user", "/panel/overview", folder / "overview-user", "light", WIDE)
+            for name, (role, path, language) in OTHERS.items():
+                await one(desk, role, path, folder / name, "light", WIDE, language)
+            (folder / "README.md").write_text(listed(list(paths)))
+
+
+def listed(names: Sequence[str]) -> str:
+    """A page that shows all pictures."""
+    lines = ["# Pictures of the panel", "", "Drawn by `make screenshots`, of a hub with a day behind it.", ""]
+    for name in names:
+        lines += [f"## {name.replace('-', ' ').capitalize()}", ""]
+        pictures = [[f"![{theme}, {size}]({name}-{theme}-{size}.webp)" for theme in THEMES] for size in SIZES]
+        lines += [f"| {' | '.join(row)} |" for row in (THEMES, ["---"] * len(THEMES), *pictures)] + [""]
+    for name in OTHERS:
+        lines += [f"## {name.replace('-', ' ').capitalize()}", "", f"![{name}]({name}.webp)", ""]
+    return "\n".join(lines)
 
 
 async def one(

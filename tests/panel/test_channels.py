@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
@@ -16,6 +17,7 @@ from aiohttp import ClientConnectionError
 from playwright.async_api import expect
 
 from api.panel import mends
+from api.panel.words import words
 from channels.discord.errors import translated as of_discord
 from channels.feishu.errors import Refusal
 from channels.feishu.errors import translated as of_feishu
@@ -230,30 +232,47 @@ def said(translated: Translated, error: Exception) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("kind", "translated", "error", "what"),
-    [
-        ("telegram", of_telegram, TelegramUnauthorizedError(GetMe(), "Unauthorized"), "/token"),
-        ("telegram", of_telegram, TelegramConflictError(GetMe(), "terminated by other getUpdates"), "/newbot"),
-        ("telegram", of_telegram, TelegramConflictError(GetMe(), "webhook is active"), "the webhook is then removed"),
-        ("telegram", of_telegram, TimeoutError(), "tries again by itself"),
-        ("discord", of_discord, discord.LoginFailure("Improper token"), "Reset Token"),
-        ("discord", of_discord, discord.PrivilegedIntentsRequired(None), "Message Content Intent"),
-        ("discord", of_discord, ClientConnectionError(), "tries again by itself"),
-        ("feishu", of_feishu, Refusal(10014, "app secret invalid"), "App Secret"),
-        ("feishu", of_feishu, Refusal(11205, "no bot"), "feature “Bot”"),
-        ("feishu", of_feishu, Refusal(99991400, "limited"), "slower"),
-        ("feishu", of_feishu, OSError(), "tries again by itself"),
-    ],
-)
+KNOWN: list[tuple[str, Translated, Exception, str]] = [
+    ("telegram", of_telegram, TelegramUnauthorizedError(GetMe(), "Unauthorized"), "/token"),
+    ("telegram", of_telegram, TelegramConflictError(GetMe(), "terminated by other getUpdates"), "/newbot"),
+    ("telegram", of_telegram, TelegramConflictError(GetMe(), "webhook is active"), "the webhook is then removed"),
+    ("telegram", of_telegram, TimeoutError(), "tries again by itself"),
+    ("discord", of_discord, discord.LoginFailure("Improper token"), "Reset Token"),
+    ("discord", of_discord, discord.PrivilegedIntentsRequired(None), "Message Content Intent"),
+    ("discord", of_discord, ClientConnectionError(), "tries again by itself"),
+    ("feishu", of_feishu, Refusal(10014, "app secret invalid"), "App Secret"),
+    ("feishu", of_feishu, Refusal(11205, "no bot"), "feature “Bot”"),
+    ("feishu", of_feishu, Refusal(99991400, "limited"), "slower"),
+    ("feishu", of_feishu, OSError(), "tries again by itself"),
+]
+
+
+@pytest.mark.parametrize(("kind", "translated", "error", "what"), KNOWN)
 async def test_what_platforms_are_known_to_say_has_its_mend(
     kind: str, translated: Translated, error: Exception, what: str
 ) -> None:
-    says, todo = mends.mend(kind, said(translated, error))
+    error_said = said(translated, error)
+    todo = mends.mend(kind, error_said)
     assert what in todo
     assert todo != mends.OTHER
-    assert "start the hub again" not in says
+    assert "start the hub again" not in mends.heard(error_said, words("en"))
+
+
+@pytest.mark.parametrize(("translated", "error"), [known[1:3] for known in KNOWN])
+async def test_what_platforms_are_known_to_say_is_said_in_the_readers_language(
+    translated: Translated, error: Exception
+) -> None:
+    in_chinese = mends.heard(said(translated, error), words("zh-CN"))
+    assert re.search("[\u4e00-\u9fff]", in_chinese)
+    assert "{" not in in_chinese
 
 
 async def test_of_anything_else_the_log_is_named() -> None:
-    assert mends.mend("telegram", "ValueError: whatever") == ("ValueError: whatever", mends.OTHER)
+    assert mends.mend("telegram", "ValueError: whatever") == mends.OTHER
+    assert mends.heard("ValueError: whatever", words("zh-CN")) == "ValueError: whatever"
+
+
+async def test_all_that_a_platform_itself_said_stays() -> None:
+    error = "Telegram refuses: Forbidden: bot was blocked. Try later."
+    assert mends.heard(error, words("en")) == error
+    assert mends.heard(error, words("zh-CN")).endswith("Forbidden: bot was blocked. Try later。")
