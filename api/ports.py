@@ -21,6 +21,7 @@ from hub.logbook import Logbook
 from hub.memory import Entry
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript
+from hub.records.deadletters import DeadLetter
 from hub.records.people import Erased, Export
 from hub.records.search import Sought
 from hub.records.sessions import SessionRecord, Written
@@ -324,6 +325,10 @@ class Hub:
     accept: Callable[[Message], Awaitable[None]]
     """Takes a message that was said in a web room, as a channel would."""
     ready: Callable[[], Awaitable[Readiness]]
+    retry: Callable[[DeadLetter, By], Awaitable[str]]
+    """Publishes what was given up again and returns its id there (`hub.records.deadletters.retry`)."""
+    resend: Callable[[DeadLetter, str, By], Awaitable[str]]
+    """The same with another text."""
     read_document: Callable[[str, bytes], Awaitable[str]]
     """Makes Markdown of a document, given its name and content; raises HubError with a sentence."""
     fetch: Fetcher = field(default_factory=Fetcher)

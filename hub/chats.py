@@ -57,7 +57,7 @@ def known(connection: Connection, channel: str, most: int = 200) -> list[str]:
 
 
 def came_back(connection: Connection, channel: str, chat_id: str) -> None:
-    """Somebody spoke there again."""
+    """Somebody spoke there again, or wants the platform to be asked anew."""
     connection.execute(delete(gone).where(gone.c.channel == channel, gone.c.chat_id == chat_id))
 
 

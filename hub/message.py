@@ -258,6 +258,14 @@ def channel_inbox(channel: str) -> str:
     return f"channel:{channel}"
 
 
+def last_try(id: str) -> str | None:
+    """The id that this one is the next try of, if it is one."""
+    stem, _, number = id.rpartition("#")
+    if not stem or not number.isdecimal() or int(number) < 2:
+        return None
+    return stem if int(number) == 2 else f"{stem}#{int(number) - 1}"
+
+
 def next_try(id: str) -> str:
     """The id under which a dead message is published again: `<id>#2`, then `<id>#3`."""
     stem, _, number = id.rpartition("#")

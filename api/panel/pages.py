@@ -29,6 +29,7 @@ PAGES = (
     "api.panel.keys",
     "api.panel.groups",
     "api.panel.sessions",
+    "api.panel.deliveries",
     "api.panel.trace",
     "api.panel.logs",
     "api.panel.settings",

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from quart import Quart, Response, current_app, g, redirect, request
@@ -212,10 +212,16 @@ def _common() -> dict[str, Any]:
         "hub": current.hub(),
         "language": preferred(request.cookies.get(LANGUAGE), request.headers.get("Accept-Language", "")),
         "theme": theme if theme in THEMES else "auto",
-        "path": request.full_path.removesuffix("?"),
+        "path": _path(),
         "query": dict(request.args),
         "flash": _flash(request.cookies.get(FLASH)),
     }
+
+
+def _path() -> str:
+    """What was asked for as it stands in an address: Quart has read what was written as %23 or the like."""
+    path, query = quote(request.path, safe="/:@"), request.query_string.decode()
+    return f"{path}?{query}" if query else path
 
 
 def _flash(cookie: str | None) -> Flash | None:

@@ -22,6 +22,7 @@ from hub.app.engine import Engine
 from hub.app.live import Live
 from hub.channel import State
 from hub.errors import StoreUnavailable
+from hub.records import deadletters
 from hub.records.people import People
 from hub.records.sessions import Sessions
 from hub.store import sqlite_path
@@ -76,6 +77,8 @@ def facade(live: Live, namespace: UUID, key: Bootstrap) -> Hub:
         providers=PROVIDERS,
         accept=partial(engine.ingress.accept, tell_full=True),
         stop=engine.ingress.stop,
+        retry=partial(deadletters.retry, engine.bus),
+        resend=partial(deadletters.resend, engine.bus),
         ready=partial(_ready, engine),
         read_document=Remembered(engine.documents.markdown),
         webhooks=engine.webhooks,

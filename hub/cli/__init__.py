@@ -133,6 +133,19 @@ def retry(call: Call, ids: tuple[str, ...], everything: bool, inbox: str | None)
 
 
 @dead.command()
+@click.argument("id")
+@click.argument("text")
+@_of_inbox
+@takes_json
+@click.pass_obj
+def resend(call: Call, id: str, text: str, inbox: str | None) -> None:
+    """Put a message back at the end of its lane with another TEXT, as ID#2; all of it is sent."""
+    from hub.cli.dead import resend
+
+    resend(call, id, text, inbox=inbox)
+
+
+@dead.command()
 @_chosen
 @click.pass_obj
 def discard(call: Call, ids: tuple[str, ...], everything: bool, inbox: str | None) -> None:

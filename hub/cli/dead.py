@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import click
 from rich.console import RenderableType
@@ -17,10 +18,11 @@ from hub.cli.output import done as line_of
 from hub.errors import Conflict, RequestError
 from hub.message import File, next_try
 from hub.records import deadletters
-from hub.records.deadletters import Closing, DeadLetter
+from hub.records.deadletters import DeadLetter
 from hub.store import Connection
 
 FIRST_WORDS = 72
+Deed = Literal["retried", "resent", "discarded"]
 Act = Callable[[Desk, DeadLetter], Awaitable[str | None]]
 """Does something with a dead message; returns the id it goes on as, if any; raises Failed."""
 
@@ -47,6 +49,15 @@ def retry(call: Call, ids: tuple[str, ...], *, everything: bool, inbox: str | No
     _each(call, ids, everything, inbox, "retried", _retry)
 
 
+def resend(call: Call, id: str, text: str, *, inbox: str | None) -> None:
+    """Publish a message with another text at the tail of its lane; exits 1 when it cannot be."""
+
+    async def edited(desk: Desk, letter: DeadLetter) -> str:
+        return await deadletters.resend(desk.bus, letter, text, By())
+
+    _each(call, (id,), False, inbox, "resent", edited)
+
+
 def discard(call: Call, ids: tuple[str, ...], *, everything: bool, inbox: str | None) -> None:
     """Take messages off the list; exits 1 when one is not on it."""
     _each(call, ids, everything, inbox, "discarded", _discard)
@@ -59,7 +70,7 @@ async def _newest(desk: Desk, inbox: str | None, limit: int) -> tuple[list[DeadL
     return *await desk.store.read(read), desk.now
 
 
-def _each(call: Call, ids: tuple[str, ...], everything: bool, inbox: str | None, done: Closing, act: Act) -> None:
+def _each(call: Call, ids: tuple[str, ...], everything: bool, inbox: str | None, done: Deed, act: Act) -> None:
     if everything == bool(ids):
         raise RequestError("Name the messages by their ids, or say --all.")
     results = work(call, lambda desk: _all(desk, inbox, act) if everything else _named(desk, ids, inbox, act))
@@ -164,7 +175,7 @@ def _entry(letter: DeadLetter, now: float) -> Text:
     return entry
 
 
-def _results_data(results: list[Result], done: Closing) -> dict[str, object]:
+def _results_data(results: list[Result], done: Deed) -> dict[str, object]:
     return {
         done: [
             {"id": one.id, "inbox": one.inbox, **({"new_id": one.new_id} if one.new_id else {})}
@@ -175,13 +186,13 @@ def _results_data(results: list[Result], done: Closing) -> dict[str, object]:
     }
 
 
-def _results_shown(results: list[Result], done: Closing) -> list[RenderableType]:
+def _results_shown(results: list[Result], done: Deed) -> list[RenderableType]:
     if not results:
         return [Text("Nothing was given up.", style="green")]
     return [_result(one, done) for one in results]
 
 
-def _result(result: Result, done: Closing) -> Text:
+def _result(result: Result, done: Deed) -> Text:
     if result.error is not None:
         return Text(result.error, style="red")
     line = line_of(done, result.id)

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.message import Delivery, Value, channel_inbox, next_try
@@ -106,6 +106,12 @@ def add_receipt(connection: Connection, id: str, receipt: PartReceipt) -> None:
     """A unit: remember that the platform took a part; a final part stays as it is."""
     row = {"delivery": id, **msgspec.structs.asdict(receipt)}
     connection.execute(_receipt(connection.dialect.name), row)
+
+
+def hand_on(connection: Connection, id: str, to: str) -> None:
+    """A unit: what one delivery shows as a preview becomes another's, unless something of it arrived for good."""
+    if not any(part.final for part in parts(connection, id)):
+        connection.execute(update(receipts).where(receipts.c.delivery == id).values(delivery=to))
 
 
 def drop_receipt(connection: Connection, id: str, part: int) -> None:

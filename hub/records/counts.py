@@ -41,10 +41,10 @@ class InboxCount(Value, frozen=True, kw_only=True):
 
 def inboxes(connection: Connection, now: float) -> list[InboxCount]:
     """A unit: every inbox by name; its cost is bounded however much waits."""
-    return [_count(connection, name, now) for name in _names(connection) if name != SINGLETONS]
+    return [_count(connection, name, now) for name in names(connection) if name != SINGLETONS]
 
 
-def _names(connection: Connection) -> Iterator[str]:
+def names(connection: Connection) -> Iterator[str]:
     """One step in the index a name, instead of a walk over all lanes."""
     name = ""
     while (following := connection.execute(_NEXT, {"after": name}).scalar()) is not None:

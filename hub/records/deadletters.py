@@ -7,10 +7,14 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
+from hub import chats
 from hub.accounts.audit import Act, By
 from hub.bus import AlreadyThere, Bus, Publish
-from hub.errors import Conflict
-from hub.message import Delivery, Message, Value, next_try
+from hub.delivery import deliveries
+from hub.errors import Conflict, RequestError
+from hub.message import Delivery, File, Message, Part, Text, Value, channel_inbox, next_try
+from hub.records import counts
+from hub.store import listing
 from hub.store.lanes import CLOSED
 from hub.store.tables import lanes, messages
 
@@ -37,6 +41,12 @@ class DeadLetter(Value, frozen=True, kw_only=True):
     def open(self) -> bool:
         """Nobody has looked at it yet."""
         return self.reason not in CLOSED
+
+    @property
+    def can_edit(self) -> bool:
+        """Its text may be another one: it can be read, and is no reaction."""
+        said = self.said
+        return bool(self.lane) and said is not None and not (isinstance(said, Delivery) and said.reaction is not None)
 
     @property
     def said(self) -> Message | Delivery | None:
@@ -89,16 +99,64 @@ def close(connection: Connection, inbox: str, id: str, reason: Closing, now: flo
     return connection.execute(statement).rowcount > 0
 
 
+def list_incoming(connection: Connection, inbox: str | None, part: listing.Part) -> listing.Page[DeadLetter]:
+    """A unit: open ones that no channel was to send, those that died last first; of one inbox or of all."""
+    known = counts.names(connection) if inbox is None else [inbox]
+    incoming = [name for name in known if not name.startswith(channel_inbox("")) and name != counts.SINGLETONS]
+    rows = select(*_COLUMNS).join(lanes, lanes.c.id == messages.c.lane_id).where(_OPEN)
+    streams = [rows.where(messages.c.inbox == name) for name in incoming]
+    return listing.merged(connection, streams, _DIED, part, _letter)
+
+
 async def retry(bus: Bus, letter: DeadLetter, by: By) -> str:
-    """Publish it again at the tail of its lane, and return its id there; raises Conflict where that cannot be."""
+    """Publish it again at the tail of its lane, and return its id there; raises Conflict where that cannot be.
+
+    What the platform took of a delivery is not sent again.
+    """
+    return await _again(bus, letter, "dead.retry", _fresh(letter, bus.clock()), by)
+
+
+async def resend(bus: Bus, letter: DeadLetter, text: str, by: By) -> str:
+    """Publish it with another text, at the tail of its lane, and return its id there; raises Conflict, RequestError.
+
+    Files and buttons stay. It is a message of its own, which the platform has seen nothing of, so all of it is sent,
+    once; what it took of the old one stays in the chat. Where that is only a preview, it becomes the new text.
+    """
+    said = letter.said
+    if said is None:
+        raise Conflict(f"'{letter.id}' cannot be read, so its text cannot be edited.")
+    if isinstance(said, Delivery) and said.reaction is not None:
+        raise Conflict(f"'{letter.id}' is a reaction, which has no text.")
+    if not text.strip():
+        raise RequestError("text is missing.", param="text", code="missing_parameter")
+    changed = {"id": next_try(letter.id), "parts": _worded(said.parts, text)}
+    if isinstance(said, Message):
+        return await _again(
+            bus, letter, "dead.resend", msgspec.json.encode(msgspec.structs.replace(said, **changed)), by
+        )
+    # One that only was to end a preview would not be sent where there is none.
+    edited = msgspec.structs.replace(said, **changed, closes=False, expires_at=_expires_at(said, bus.clock()))
+    return await _again(bus, letter, "dead.resend", msgspec.json.encode(edited), by, (said.id, edited.id))
+
+
+async def _again(
+    bus: Bus, letter: DeadLetter, what: str, body: bytes, by: By, renamed: tuple[str, str] | None = None
+) -> str:
+    """Close it and publish a body in its stead, in one commit: it goes on once, whoever else does the same.
+
+    A chat that was gone is one no more: whether it still is, the platform tells.
+    """
     if not letter.lane:
         raise Conflict(f"'{letter.id}' could not be read when it came, so it cannot be tried again; discard it.")
     now = bus.clock()
-    again = Publish(inbox=letter.inbox, lane=letter.lane, id=next_try(letter.id), body=_fresh(letter, now), once=True)
+    again = Publish(inbox=letter.inbox, lane=letter.lane, id=next_try(letter.id), body=body, once=True)
 
     def note(connection: Connection) -> None:
-        act = Act(connection=connection, what="dead.retry", now=now, by=by)
-        _close(act, letter, "retried", again=again.id)
+        _close(Act(connection=connection, what=what, now=now, by=by), letter, "retried", again=again.id)
+        if isinstance(said := letter.said, Delivery):
+            chats.came_back(connection, said.address.channel, said.address.chat_id)
+        if renamed is not None:
+            deliveries.hand_on(connection, *renamed)
 
     try:
         await bus.commit(again, also=note)
@@ -119,12 +177,25 @@ def _close(act: Act, letter: DeadLetter, reason: Closing, **told: str) -> None:
     act.note(letter.place or letter.inbox, after={"inbox": letter.inbox, "message": letter.id, **told})
 
 
+def _worded(parts: tuple[Part, ...], text: str) -> tuple[Part, ...]:
+    """The parts with one text in place of theirs: where the first of these stood, else before the files."""
+    at = next((index for index, part in enumerate(parts) if isinstance(part, Text)), 0)
+    before, after = (tuple(part for part in some if isinstance(part, File)) for some in (parts[:at], parts[at:]))
+    return (*before, Text(text=text), *after)
+
+
 def _fresh(letter: DeadLetter, now: float) -> bytes:
-    """The body to publish again: a delivery whose time is over gets another day, or it would be dead at once."""
-    delivery = letter.said
-    if not isinstance(delivery, Delivery) or delivery.expires_at is None or delivery.expires_at > now:
+    """The body to publish again."""
+    said = letter.said
+    if not isinstance(said, Delivery) or (expires_at := _expires_at(said, now)) == said.expires_at:
         return letter.body
-    return msgspec.json.encode(msgspec.structs.replace(delivery, expires_at=now + EXPIRES))
+    return msgspec.json.encode(msgspec.structs.replace(said, expires_at=expires_at))
+
+
+def _expires_at(delivery: Delivery, now: float) -> float | None:
+    """One whose time is over gets another day, or it would be dead at once."""
+    over = delivery.expires_at is not None and delivery.expires_at <= now
+    return now + EXPIRES if over else delivery.expires_at
 
 
 def _of(inbox: str | None) -> list[ColumnElement[bool]]:
@@ -147,6 +218,8 @@ def _letter(row: Any) -> DeadLetter:
 
 _COLUMNS = (
     lanes.c.lane,
+    messages.c.lane_id,
+    messages.c.seq,
     messages.c.inbox,
     messages.c.mid,
     messages.c.body,
@@ -156,5 +229,6 @@ _COLUMNS = (
     messages.c.reason,
     messages.c.error,
 )
+_DIED = (messages.c.settled_at, messages.c.lane_id, messages.c.seq)
 # A message may die without a reason: NULL is in no list.
 _OPEN = (messages.c.outcome == "dead") & func.coalesce(messages.c.reason, "").not_in(CLOSED)

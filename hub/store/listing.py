@@ -45,17 +45,64 @@ def listed(
     newest: bool = False,
 ) -> Page[T]:
     """A unit: part of what a statement selects, `key` among it, in the order of the key or with `newest` against it."""
+    counted = total(connection, [rows], key)
+    found = _slice(connection, rows, key, part, newest=newest)
+    kept = found[: part.limit]
+    following = _place(kept[-1], key) if len(found) > part.limit else None
+    return Page(items=[read(row) for row in kept], total=counted, next=following)
+
+
+def merged(
+    connection: Connection,
+    streams: Sequence[Select[*tuple[Any, ...]]],
+    key: Sequence[ColumnElement[Any]],
+    part: Part,
+    read: Callable[[Any], T],
+) -> Page[T]:
+    """A unit: the newest of what several statements select, by `after`: for where an index has the order of each alone.
+
+    The key is of numbers, so that no database orders it otherwise than Python.
+    """
+    counted = total(connection, streams, key)
+    all_ = (row for rows in streams for row in _slice(connection, rows, key, part, newest=True))
+    found = sorted(all_, key=lambda row: _place(row, key), reverse=True)
+    kept = found[: part.limit]
+    following = _place(kept[-1], key) if len(found) > part.limit else None
+    return Page(items=[read(row) for row in kept], total=counted, next=following)
+
+
+def total(
+    connection: Connection, streams: Sequence[Select[*tuple[Any, ...]]], key: Sequence[ColumnElement[Any]]
+) -> int:
+    """A unit: how many rows some statements select together, COUNTED at the most."""
     planned(connection)
-    counted = rows.with_only_columns(*key).limit(COUNTED).subquery()
-    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
+    seen = 0
+    for rows in streams:
+        counted = rows.with_only_columns(*key).limit(COUNTED - seen).subquery()
+        seen += connection.execute(select(func.count()).select_from(counted)).scalar_one()
+        if seen >= COUNTED:
+            break
+    return seen
+
+
+def _slice(
+    connection: Connection,
+    rows: Select[*tuple[Any, ...]],
+    key: Sequence[ColumnElement[Any]],
+    part: Part,
+    *,
+    newest: bool,
+) -> Sequence[Any]:
+    """The rows of a part, and one more if there is one."""
     page = rows.order_by(*(column.desc() if newest else column for column in key))
     if part.after:
         here = tuple_(*key)
         page = page.where(here < part.after if newest else here > part.after)
-    found: Sequence[Any] = connection.execute(page.limit(part.limit + 1).offset(part.offset)).all()
-    kept = found[: part.limit]
-    following = tuple(kept[-1]._mapping[column] for column in key) if len(found) > part.limit else None
-    return Page(items=[read(row) for row in kept], total=total, next=following)
+    return connection.execute(page.limit(part.limit + 1).offset(part.offset)).all()
+
+
+def _place(row: Any, key: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
+    return tuple(row._mapping[column] for column in key)
 
 
 def among(connection: Connection, column: ColumnElement[T], found: Select[*tuple[Any, ...]]) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, inspect, select, text
 from hub.errors import HubError, MigrationFailed
 from hub.store import Store
 
-HEAD = "0021"
+HEAD = "0022"
 """The newest revision; a test compares it with the migrations folder."""
 LOCK = 0x626F7468
 """PostgreSQL's number of the lock that processes which migrate at once wait for."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hub.files import FileStore
 from hub.memory import Entry
 from hub.message import Address, Delivery, Message
 from hub.model import Chunk, Embeddable, Embeddings, Recording, Transcript, Usage
+from hub.records import deadletters
 from hub.records.people import People
 from hub.records.sessions import Sessions
 from hub.signals.local import LocalSignals
@@ -236,6 +238,8 @@ class FakeHub:
             sessions=Sessions(Bus(self._store, LocalSignals(), lambda: self.now)),
             names=lambda: self.names,
             accept=self._accept,
+            retry=partial(deadletters.retry, Bus(self._store, LocalSignals(), lambda: self.now)),
+            resend=partial(deadletters.resend, Bus(self._store, LocalSignals(), lambda: self.now)),
             ready=self._ready,
             read_document=self._read_document,
             **self._options,

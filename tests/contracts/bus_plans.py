@@ -39,7 +39,8 @@ class Explained:
             seen: dict[str, Any] = {}
 
             def record(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-                seen[statement] = parameters[0] if isinstance(parameters, list) else parameters
+                if not statement.startswith("SET "):  # which has no plan
+                    seen[statement] = parameters[0] if isinstance(parameters, list) else parameters
 
             event.listen(connection, "before_cursor_execute", record)
             result = unit(connection)

@@ -35,8 +35,9 @@ def sent_of(connection: Connection, ids: Sequence[str], events: list[Event]) -> 
             carried.setdefault(AGAIN.sub("", row.mid), []).append(row)
         waiting = [next_try(row.mid) for row in rows if row.outcome == "dead" and row.reason == "retried"]
     parts: dict[str, list[PartReceipt]] = {}
-    for row in receipts_of(connection, ids):
-        parts.setdefault(row.delivery, []).append(receipt(row))
+    tries = {row.mid for rows in carried.values() for row in rows}  # one that was edited has parts of its own
+    for row in receipts_of(connection, sorted({*ids, *tries})):
+        parts.setdefault(row.delivery if row.delivery in ids else AGAIN.sub("", row.delivery), []).append(receipt(row))
     found = [each for each in ids if each in carried or each in parts]
     for each in found:
         for row in carried.get(each, ()):

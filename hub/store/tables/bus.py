@@ -1,6 +1,17 @@
 """What waits, what became of it, and what a platform took of it."""
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    literal_column,
+)
 
 from hub.store.tables.metadata import Big, Time, metadata, only
 
@@ -43,6 +54,17 @@ messages = Table(
 Index("ix_messages_waiting", messages.c.at, **only(messages.c.outcome.is_(None)))
 Index("ix_messages_settled", messages.c.settled_at, **only(messages.c.settled_at.is_not(None)))
 Index("ix_messages_dead", messages.c.inbox, messages.c.settled_at, **only(messages.c.outcome == "dead"))
+# Literals: an index of some rows is used where the statement says the same of them.
+is_delivery = func.substr(messages.c.inbox, literal_column("1"), literal_column("8")) == literal_column("'channel:'")
+Index(
+    "ix_messages_deliveries",
+    messages.c.inbox,
+    messages.c.outcome,
+    messages.c.at,
+    messages.c.lane_id,
+    messages.c.seq,
+    **only(is_delivery),
+)
 
 receipts = Table(
     "receipts",

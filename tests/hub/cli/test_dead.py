@@ -310,3 +310,45 @@ def test_a_closed_message_is_known_as_long_as_a_fresh_one(bothub: Bothub) -> Non
     bothub("dead", "retry", "d1")
     bothub.work(lambda bus: bus.sweep(time.time() - 86400))
     assert bothub.work(lambda bus: bus.commit(delivery("d1", "web:a"))) == [False]
+
+
+def test_a_retry_asks_the_platform_again_about_a_chat_that_was_gone(bothub: Bothub) -> None:
+    bothub.work(lambda bus: bus.commit(delivery("d1", "web:a", "one")))
+    assert run(bothub, Platform("one"), "d1").reason == "gone"
+    bothub("dead", "retry", "d1")
+    platform = Platform()
+    assert run(bothub, platform, "d1").status == "delivered"
+    assert platform.sent == ["one"]
+
+
+def test_an_edited_delivery_is_sent_whole_and_once(bothub: Bothub) -> None:
+    bothub.work(lambda bus: bus.commit(delivery("d1", "web:a", "one", "two")))
+    run(bothub, Platform("two"), "d1")
+    answer = bothub.json("dead", "resend", "d1", "one and two")
+    assert answer == {"resent": [{"id": "d1", "inbox": "channel:web", "new_id": "d1#2"}], "failed": []}
+    assert dead(bothub) == []
+    platform = Platform()
+    record = run(bothub, platform, "d1#2")
+    assert platform.sent == ["one and two"]
+    assert (record.status, [part.platform_id for part in record.parts]) == ("delivered", ["p-d1#2.0"])
+    assert bothub("dead", "resend", "d1", "again").stdout == "'d1' was retried already, as 'd1#2'.\n"
+    assert bothub.work(lambda bus: looked_up(bus, "d1")).delivery.id == "d1#2"
+
+
+def test_an_edited_delivery_that_was_cut_off_goes_on_after_its_last_part(bothub: Bothub) -> None:
+    kill(bothub, delivery("d1", "web:a", "one"))
+    bothub("dead", "resend", "d1", "x" * 90 + "\n\n" + "y" * 90)
+    first = Platform("y" * 90)
+    assert run(bothub, first, "d1#2").status == "failed"
+    bothub("dead", "retry", "d1#2")
+    second = Platform()
+    assert run(bothub, second, "d1#2").status == "delivered"
+    assert (first.sent, second.sent) == (["x" * 90], ["y" * 90])
+
+
+def test_an_edited_text_that_says_nothing_is_refused(bothub: Bothub) -> None:
+    kill(bothub, delivery("d1", "web:a"))
+    result = bothub("dead", "resend", "d1", " ")
+    assert (result.exit_code, "text is missing" in result.output) == (2, True)
+    assert [one["id"] for one in dead(bothub)] == ["d1"]
+    assert bothub("dead", "resend", "nope", "x").exit_code == 1
