@@ -54,6 +54,7 @@ def grouped(settings: Iterable[Setting], *, text: str, part: str | None, only_se
         for row in map(_row, settings)
         if part in (None, _part(row.setting)) and not (only_set and row.setting.origin == "default") and _has(row, text)
     ]
+    fitting.sort(key=lambda row: len(_group(row.setting)) > 0)  # what is of no section may stand between them
     return [Group(key=key, rows=list(rows)) for key, rows in groupby(fitting, lambda row: _group(row.setting))]
 
 

@@ -27,6 +27,10 @@ async def places(story: Story) -> dict[str, str]:
         "model": f"/panel/models/{story.saved['model']}",
         "key": f"/panel/keys/{await key_of(story.here, story.secrets['online shop'])}",
         "session": f"/panel/sessions/{session}",
+        "configuration": "/panel/settings/config",
+        "work": "/panel/settings/jobs",
+        "backup": "/panel/settings/backup",
+        "audit": "/panel/settings/audit",
         "timeline": f"/panel/trace?id={await story.here.store.read(newest)}",
     }
 

@@ -69,12 +69,22 @@ async def one(
     """One page into one file."""
     async with desk.sit(role, theme=theme, size=size, language=language) as sitting:
         await sitting.open(path)
+        await sitting.page.evaluate(_ELSEWHERE, f"{tempfile.gettempdir()}/[^/\\s]+")
         height = await sitting.page.evaluate("document.documentElement.scrollHeight")
         height = min(max(height, size["height"]), TALLEST)
         # Not a picture of the "full page": what stays on the screen while one scrolls would end in the middle of it.
         await sitting.page.set_viewport_size({"width": size["width"], "height": height})
         picture = await sitting.page.screenshot(animations="disabled")
     await asyncio.to_thread(save, picture, to.with_suffix(".webp"))
+
+
+_ELSEWHERE = """(path) => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    texts.currentNode.textContent = texts.currentNode.textContent.replace(new RegExp(path, "g"), "/srv/bothub");
+  }
+}"""
+"""Names a usual folder for one of this machine."""
 
 
 def save(picture: bytes, to: Path) -> None:

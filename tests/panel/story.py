@@ -154,6 +154,8 @@ class Story:
         await self.discord.wait_sent(self.discord.dm_channel(), 1)
         await self.here.store.until(self._refused)
         self.clock.behind = 0.0
+        async with self.here.http() as client:
+            (await client.post("/admin/backup")).raise_for_status()
         await roll_up(self.here.store, self.clock() + 120)
 
     async def _somebody(self, number: int) -> None:
