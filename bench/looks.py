@@ -74,7 +74,21 @@ def _of_admins(history: History, defined: Defined) -> Iterator[str]:
     yield from (f"/sessions/{history.sessions - 3}{part}" for part in ("", "/export"))
     yield from ("/sessions/exports/1", "/sessions/exports/1/live")
     yield from ("/logs", "/logs?level=error", "/logs/tail?after=1")
-    yield from ("/settings", "/settings/audit", "/settings/audit?after=10000")
+    yield from _of_deliveries()
+    said = f"turn{history.turns - 3}"
+    yield from ("/trace", f"/trace?id={said}", f"/trace/live?id={said}", f"/trace?id={said}.reply", "/trace?id=p1234")
+    yield from ("/trace?id=nothing", "/settings", "/settings/config", "/settings/audit", "/settings/audit?after=10000")
+    yield from (f"/settings/{what}{part}" for what in ("jobs", "backup") for part in ("", "/live"))
+
+
+def _of_deliveries() -> Iterator[str]:
+    yield from ("/deliveries", "/deliveries/live", f"/deliveries?after={time.time() - DAY / 2}~0~0")
+    yield from (f"/deliveries?state={state}" for state in ("waiting", "failing", "sending", "delivered", "dead"))
+    yield from ("/deliveries?channel=bot1", "/deliveries?channel=bot1&state=dead", "/deliveries?address=web:lobby")
+    yield from ("/deliveries?id=turn5", "/deliveries?id=p5", "/deliveries?id=nothing")
+    yield from ("/deliveries/turn503.reply", "/deliveries/turn503.reply/live", "/deliveries/turn503.reply/edit")
+    yield from ("/deliveries/incoming", "/deliveries/incoming/live", "/deliveries/incoming?agent=agent1")
+    yield from (f"/deliveries/incoming/turn7{part}?inbox=agent:agent2" for part in ("", "/edit"))
 
 
 def _of_users(history: History) -> Iterator[str]:

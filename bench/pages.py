@@ -141,14 +141,15 @@ async def _ask(client: httpx.AsyncClient, look: Look, cookie: str) -> None:
                 break
 
 
-async def compare(url: Mapping[str, str], many: History, rounds: int, tell: Tell) -> tuple[Taken, Taken]:
-    """What the pages of two stores cost, the small one's and the big one's."""
+async def compare(url: Mapping[str, str], many: History, rounds: int, only: str, tell: Tell) -> tuple[Taken, Taken]:
+    """What the pages of two stores cost, the small one's and the big one's; of the pages that have `only` in them."""
     few = replace(many, sessions=min(FEW.sessions, many.sessions), turns=min(FEW.turns, many.turns))
     taken: list[Taken] = []
     for name, past in (("few", few), ("many", many)):
         await make(url[name], past, tell)
         async with running(url[name], past) as hub:
-            taken.append(await measure(hub, looks(past, await defined(url[name])), rounds, tell))
+            all_ = looks(past, await defined(url[name]))
+            taken.append(await measure(hub, [look for look in all_ if only in look.path], rounds, tell))
     return taken[0], taken[1]
 
 
@@ -185,7 +186,14 @@ def show(engine: str, few: Taken, many: Taken, past: History) -> None:
     Console(width=None if Console().is_terminal else 140).print(table)
 
 
-def run(engines: Sequence[str] = ENGINES, past: History = MANY, rounds: int = ROUNDS, keep: Path | None = None) -> None:
+def run(
+    engines: Sequence[str] = ENGINES,
+    past: History = MANY,
+    *,
+    rounds: int = ROUNDS,
+    only: str = "",
+    keep: Path | None = None,
+) -> None:
     """Measure the engines, and print their tables."""
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}/{task.total:,.0f}")
     for engine in engines:
@@ -195,7 +203,7 @@ def run(engines: Sequence[str] = ENGINES, past: History = MANY, rounds: int = RO
             def tell(table: str, done: int, of: int, engine: str = engine) -> None:
                 bar.update(task, description=f"{engine}: {table}", completed=done, total=of)  # noqa: B023
 
-            few, many = asyncio.run(compare(url, past, rounds, tell))
+            few, many = asyncio.run(compare(url, past, rounds, only, tell))
         show(engine, few, many, past)
 
 
@@ -206,10 +214,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--turns", type=int, default=MANY.turns)
     parser.add_argument("--sessions", type=int, default=MANY.sessions)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--only", default="", metavar="TEXT", help="only pages that have this in their address")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the stores are left for the next time")
     given = parser.parse_args(arguments)
     past = replace(MANY, turns=given.turns, sessions=given.sessions)
-    run(given.engines or ENGINES, past, given.rounds, given.keep and given.keep.absolute())
+    keep = given.keep and given.keep.absolute()
+    run(given.engines or ENGINES, past, rounds=given.rounds, only=given.only, keep=keep)
 
 
 if __name__ == "__main__":
