@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from quart import Response
 
@@ -208,6 +208,14 @@ async def discard(view: View, id: str) -> Response:
         if record is None or record.status != "discarded":
             raise Conflict(view.say("It is being sent, or has been: it cannot be discarded any more."))
     return view.done(view.say("The delivery is discarded."), path_of(one.id))
+
+
+def dead_path(inbox: str) -> str:
+    """Where the messages of an inbox are shown that want a decision."""
+    kind, _, name = inbox.partition(":")
+    return (
+        f"{page.path}?{urlencode({'state': 'dead', 'channel': name})}" if kind == "channel" else f"{page.path}/incoming"
+    )
 
 
 def path_of(id: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from markupsafe import Markup
 
+from api.panel import deliveries
 from api.panel.pages import Page
 from api.panel.plots import Kind, Series, plot
 from api.panel.view import View
@@ -99,6 +100,7 @@ async def _hub(view: View) -> dict[str, Any]:
     return {
         "inboxes": inboxes,
         "total": _total(inboxes),
+        "dead": {one.inbox: deliveries.dead_path(one.inbox) for one in inboxes if one.dead},
         "channels": [(name, found.get(name)) for name in names],
         "connected": sum(_is_up(found.get(name)) for name in names),
         "residue": metrics.residue(),

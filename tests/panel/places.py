@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from api.panel.pages import pages
 from hub.accounts import keys
+from hub.records import deadletters
 from hub.records.rooms import Own
 from hub.store import Connection
 from hub.store.tables import turns
@@ -31,6 +32,7 @@ async def places(story: Story) -> dict[str, str]:
         "work": "/panel/settings/jobs",
         "backup": "/panel/settings/backup",
         "audit": "/panel/settings/audit",
+        "delivery": f"/panel/deliveries/{await story.here.store.read(dead)}",
         "timeline": f"/panel/trace?id={await story.here.store.read(newest)}",
     }
 
@@ -66,6 +68,11 @@ def longest(connection: Connection) -> int:
 def newest(connection: Connection) -> str:
     """A unit: the turn that was asked for last."""
     return connection.execute(select(turns.c.id).order_by(turns.c.created_at.desc())).scalars().first() or ""
+
+
+def dead(connection: Connection) -> str:
+    """A unit: a delivery that wants a decision."""
+    return deadletters.newest(connection, "channel:support", 1)[0].id
 
 
 async def answered(here: Here, room: str, times: int) -> None:
