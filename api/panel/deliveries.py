@@ -107,12 +107,13 @@ async def incoming(view: View) -> dict[str, Any]:
 @page.shows("incoming.html", rule="/incoming/<path:id>")
 async def message(view: View, id: str) -> dict[str, Any]:
     """One of them."""
-    one = await _letter(view, id)
+    one = await _incoming(view, id)
     turn = await view.hub.store.read(lambda connection: turns.find(connection, id))
     return {
         "one": one,
         "turn": turn,
         "unanswered": UNANSWERED,
+        "reasons": REASONS,
         "files": _files(one.said),
         "there": _there(view),
         "path": letter_path,
@@ -136,8 +137,11 @@ async def ask_again(view: View, id: str) -> Response:
 @page.post("/incoming/<path:id>/edit")
 async def ask_otherwise(view: View, id: str) -> Response:
     """Have its agent answer another text."""
-    letter = _editable(view, await _letter(view, id))
-    await view.hub.resend(letter, await _text(view), by())
+    one, said = await _incoming(view, id), await _text(view)
+    try:
+        await view.hub.resend(_editable(view, _still_dead(view, one)), said, by())
+    except Conflict as error:
+        return view.done(str(error), letter_path(one), kind="bad")
     return view.done(view.say("The agent is asked with the new text."), f"{page.path}/incoming")
 
 
@@ -184,8 +188,11 @@ async def edit(view: View, id: str) -> dict[str, Any]:
 @page.post("/<path:id>/edit")
 async def resend(view: View, id: str) -> Response:
     """Send it with another text."""
-    letter = _editable(view, await _dead(view, await _one(view, id)))
-    again = await view.hub.resend(letter, await _text(view), by())
+    one, said = await _one(view, id), await _text(view)
+    try:
+        again = await view.hub.resend(_editable(view, await _dead(view, one)), said, by())
+    except Conflict as error:
+        return view.done(str(error), path_of(one.id), kind="bad")
     return view.done(view.say("The new text is on its way."), path_of(again))
 
 
@@ -299,21 +306,26 @@ def _can_edit(one: Outgoing) -> bool:
 async def _dead(view: View, one: Outgoing) -> DeadLetter:
     """What was given up; raises Conflict for what was not, or is seen to already."""
     found = await view.hub.store.read(lambda connection: deadletters.find(connection, one.id, one.inbox))
-    letter = next((each for each in found if each.open), None)
-    if letter is None:
-        raise Conflict(view.say("It is not dead any more: somebody has seen to it."))
-    return letter
+    return _still_dead(view, next(iter(found), None))
 
 
 async def _letter(view: View, id: str) -> DeadLetter:
-    """A message to an agent; raises NotFound for one that nobody gave up, Conflict where somebody has seen to it."""
+    """A message to an agent that wants somebody; raises NotFound, Conflict where somebody has seen to it."""
+    return _still_dead(view, await _incoming(view, id))
+
+
+async def _incoming(view: View, id: str) -> DeadLetter:
+    """A message to an agent; raises NotFound for one that nobody gave up."""
     inbox = _given(view, "inbox") or None
     found = await view.hub.store.read(lambda connection: deadletters.find(connection, id, inbox))
     known = [each for each in found if not each.inbox.startswith("channel:")]
     if not known:
         raise NotFound(view.say("There is no such message."), code="message_not_found")
-    letter = next((each for each in known if each.open), None)
-    if letter is None:
+    return next((each for each in known if each.open), known[0])
+
+
+def _still_dead(view: View, letter: DeadLetter | None) -> DeadLetter:
+    if letter is None or not letter.open:
         raise Conflict(view.say("It is not dead any more: somebody has seen to it."))
     return letter
 
