@@ -2,14 +2,18 @@
 import { copying } from "./copy.js";
 import { dialogs } from "./dialogs.js";
 import { follow } from "./live.js";
-import { plots } from "./plots.js";
+import { plots, pointing } from "./plots.js";
 import { times } from "./times.js";
+import { toasts } from "./toasts.js";
 
-copying(document);
-dialogs(document);
-plots();
-times(document);
-follow(document, (part) => {
+function improve(part) {
   copying(part);
+  plots(part);
   times(part);
-});
+}
+
+improve(document);
+dialogs(document);
+pointing();
+toasts(document);
+follow(document, improve);

@@ -1,20 +1,47 @@
-// The values of the moment that is pointed at, beside the pointer.
-export function plots() {
-  document.addEventListener("pointerover", (event) => {
-    const moment = event.target.closest?.(".moment");
-    document.querySelectorAll(".tip").forEach((tip) => tip.remove());
-    if (!moment) return;
-    const plot = moment.closest(".plot");
-    const tip = document.createElement("div");
-    tip.className = "tip";
-    tip.textContent = said(moment);
-    plot.append(tip);
-    const box = plot.getBoundingClientRect();
-    const at = moment.querySelector("rect").getBoundingClientRect();
-    const left = at.left + at.width / 2 - box.left;
-    tip.style.top = `${at.top - box.top}px`;
-    tip.style.left = `${Math.max(0, Math.min(left + 8, box.width - tip.offsetWidth))}px`;
+// The values of a moment, beside it: of the one that is pointed at, or that the arrow keys lead to.
+const STEPS = {
+  ArrowLeft: (at) => at - 1,
+  ArrowRight: (at) => at + 1,
+  Home: () => 0,
+  End: () => Infinity,
+};
+
+export function pointing() {
+  document.addEventListener("pointerover", (event) => show(event.target.closest?.(".moment")));
+  document.addEventListener("focusin", ({ target }) => {
+    if (target.matches(".drawing:focus-visible")) show([...target.querySelectorAll(".moment")].at(-1));
   });
+  document.addEventListener("focusout", () => show(null));
+  document.addEventListener("keydown", (event) => {
+    if (!event.target.matches?.(".drawing")) return;
+    if (event.key === "Escape") show(null);
+    if (!Object.hasOwn(STEPS, event.key)) return;
+    event.preventDefault();
+    const moments = [...event.target.querySelectorAll(".moment")];
+    const to = STEPS[event.key](moments.findIndex((moment) => moment.matches(".chosen")));
+    show(moments[Math.max(0, Math.min(to, moments.length - 1))]);
+  });
+}
+
+export function plots(root) {
+  for (const drawing of root.querySelectorAll(".drawing")) drawing.setAttribute("tabindex", "0");
+}
+
+function show(moment) {
+  document.querySelectorAll(".tip").forEach((tip) => tip.remove());
+  document.querySelectorAll(".moment.chosen").forEach((before) => before.classList.remove("chosen"));
+  if (!moment) return;
+  moment.classList.add("chosen");
+  const plot = moment.closest(".plot");
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  tip.textContent = said(moment);
+  plot.append(tip);
+  const box = plot.getBoundingClientRect();
+  const at = moment.querySelector("rect").getBoundingClientRect();
+  const left = at.left + at.width / 2 - box.left;
+  tip.style.top = `${at.top - box.top}px`;
+  tip.style.left = `${Math.max(0, Math.min(left + 8, box.width - tip.offsetWidth))}px`;
 }
 
 function said(moment) {
