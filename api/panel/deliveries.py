@@ -11,6 +11,7 @@ from quart import Response
 
 from api import current, posting
 from api.acts import by, change
+from api.panel import mends
 from api.panel.pages import Page, pages
 from api.panel.view import View
 from api.panel.words import N_
@@ -278,7 +279,7 @@ def _why(view: View) -> Any:
         if one.state in ("waiting", "failing") and one.channel not in enabled:
             return view.say("Its channel is stopped, or not there: it goes out once the channel runs.")
         if one.error or one.state in ("waiting", "sending", "delivered"):
-            return one.error or ""
+            return mends.heard(one.error or "", view.words)
         return view.say(REASONS[one.reason]) if one.reason in REASONS else one.reason or ""
 
     return why

@@ -51,6 +51,7 @@ class Sitting:
         """What axe finds that keeps people from using the page."""
         if not await self.page.evaluate("typeof axe !== 'undefined'"):
             await self.page.evaluate(AXE.read_text())
+        await self.page.evaluate(_STILL)
         found: Any = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
             f"{one['id']}: {one['help']}: {node['html'][:200]}"
@@ -60,6 +61,9 @@ class Sitting:
         ]
 
 
+_STILL = """() => Promise.allSettled(document.getAnimations()
+  .filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime)).map((one) => one.finished))"""
+"""Waits for what moves to its place: half seen, it has less contrast than its colours."""
 _OVERFLOW = """() => {
   const wide = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= wide) return null;
