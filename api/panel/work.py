@@ -36,15 +36,15 @@ STEPS = {
     "files": N_("Files"),
 }
 COUNTS = {
-    "rows": N_("rows"),
-    "files": N_("files"),
-    "entries": N_("messages and steps"),
-    "turns": N_("turns"),
-    "sessions": N_("sessions"),
-    "messages": N_("messages"),
-    "posts": N_("posts"),
-    "facts": N_("facts"),
-    "schedules": N_("reminders"),
+    "rows": N_("Rows"),
+    "files": N_("Files"),
+    "entries": N_("Messages and steps"),
+    "turns": N_("Turns"),
+    "sessions": N_("Sessions"),
+    "messages": N_("Messages"),
+    "posts": N_("Posts"),
+    "facts": N_("Facts"),
+    "schedules": N_("Reminders"),
 }
 """What a job counts; else it is said as it is stored."""
 IN_SIZE = ("copying the database", "packing")
