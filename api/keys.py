@@ -26,6 +26,12 @@ Count = Annotated[int, Meta(ge=0, le=10**12)]
 LISTS = ("scopes", "agents", "models")
 
 
+class Named(msgspec.Struct):
+    """What is called by a name of its own."""
+
+    name: Name
+
+
 class Rights(msgspec.Struct, kw_only=True):
     """What a key may: null is every agent, every model, and for ever."""
 

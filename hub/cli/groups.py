@@ -6,7 +6,9 @@ from typing import Any
 
 from rich.text import Text
 
+from api import wire
 from api.admin.groups import forget, keep, shown
+from api.keys import Named
 from hub.accounts import groups
 from hub.accounts.audit import Act
 from hub.accounts.groups import Group
@@ -46,6 +48,7 @@ def save(call: Call, which: str, name: str | None, key: str | None) -> None:
 
     before = work(call, look)
     values = {"name": name or which} if before is None else {"name": name or before.name}
+    wire.fit(values, Named)
     id = None if before is None else before.id  # noqa: A001
     group = act(call, "group.update" if before else "group.create", lambda act: keep(act, id, values | given))
     told = done("saved", f"the group {group.id} '{group.name}'")

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import RenderableType
 from rich.text import Text
 
-from api.keys import end, make, rotate, shown
+from api import wire
+from api.keys import Named, end, make, rotate, shown
 from channels.config import Seconds
 from hub.accounts import keyring, money
 from hub.accounts.audit import Act
@@ -29,6 +30,7 @@ _SECONDS: TypeAdapter[float] = TypeAdapter(Seconds)
 
 def create(call: Call, name: str, **options: Any) -> None:
     """Make a key and print its secret, this once."""
+    wire.fit({"name": name}, Named)
     values = _values(**options)
     lasts = _seconds(options["expires"], "--expires")
 

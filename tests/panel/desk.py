@@ -47,6 +47,14 @@ class Sitting:
         """What is wider than the window, if anything is."""
         return await self.page.evaluate(_OVERFLOW)
 
+    async def cut(self) -> list[str]:
+        """Texts that end outside of their box where nothing tells of more; on a phone, tables that are no cards."""
+        return await self.page.evaluate(_CUT)
+
+    async def out_of_reach(self) -> list[str]:
+        """Buttons that begin or end outside of the window."""
+        return await self.page.evaluate(_OUT_OF_REACH)
+
     async def violations(self) -> list[str]:
         """What axe finds that keeps people from using the page."""
         if not await self.page.evaluate("typeof axe !== 'undefined'"):
@@ -70,6 +78,33 @@ _OVERFLOW = """() => {
   const most = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > wide + 1);
   return most.slice(-3).map((e) => e.outerHTML.slice(0, 150)).join(" | ") || "something";
 }"""
+
+_CUT = """() => {
+  const goesOn = (box, style) => style.textOverflow === "ellipsis" || style.clipPath !== "none"
+    || (/auto|scroll/.test(style.overflowX) && box.scrollWidth > box.clientWidth);
+  const cut = [];
+  const words = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  while (words.nextNode()) {
+    const range = document.createRange();
+    range.selectNodeContents(words.currentNode);
+    const { right, width } = range.getBoundingClientRect();
+    if (!width) continue;
+    for (let box = words.currentNode.parentElement; box !== document.body; box = box.parentElement) {
+      const style = getComputedStyle(box);
+      if (goesOn(box, style)) break;
+      if (style.overflowX !== "visible" && right > box.getBoundingClientRect().right + 1) {
+        cut.push(words.currentNode.textContent.trim());
+        break;
+      }
+    }
+  }
+  const tables = innerWidth < 640 ? [...document.querySelectorAll(".table")] : [];
+  return cut.concat(tables.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.innerText));
+}"""
+_OUT_OF_REACH = """() => [...document.querySelectorAll("main :is(button, .button, input, textarea)")]
+  .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.closest(".only-read"))
+  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 || e.getBoundingClientRect().left < -1)
+  .map((e) => e.outerHTML.slice(0, 150))"""
 
 
 @dataclass

@@ -13,29 +13,6 @@ from tests.panel.places import places
 from tests.panel.story import told
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
-_CUT = """() => {
-  const goesOn = (box, style) => style.textOverflow === "ellipsis" || style.clipPath !== "none"
-    || (/auto|scroll/.test(style.overflowX) && box.scrollWidth > box.clientWidth);
-  const cut = [];
-  const words = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
-  while (words.nextNode()) {
-    const range = document.createRange();
-    range.selectNodeContents(words.currentNode);
-    const { right, width } = range.getBoundingClientRect();
-    if (!width) continue;
-    for (let box = words.currentNode.parentElement; box !== document.body; box = box.parentElement) {
-      const style = getComputedStyle(box);
-      if (goesOn(box, style)) break;
-      if (style.overflowX !== "visible" && right > box.getBoundingClientRect().right + 1) {
-        cut.push(words.currentNode.textContent.trim());
-        break;
-      }
-    }
-  }
-  const tables = innerWidth < 640 ? [...document.querySelectorAll(".table")] : [];
-  return cut.concat(tables.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.innerText));
-}"""
-"""Texts that end outside of what their box shows where nothing tells that there is more; on a phone, rows are cards."""
 
 
 @pytest_asyncio.fixture(loop_scope="package")
@@ -53,5 +30,5 @@ async def test_all_of_its_words_can_be_read_and_reached(seen: tuple[Desk, dict[s
             for sitting in (desktop, phone):
                 await sitting.open(path)
                 assert (name, await sitting.overflow()) == (name, None)
-                assert (name, await sitting.page.evaluate(_CUT)) == (name, [])
+                assert (name, await sitting.cut()) == (name, [])
                 assert (name, await sitting.violations()) == (name, [])

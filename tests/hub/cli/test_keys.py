@@ -105,3 +105,11 @@ def test_it_is_written_down_who_did_it(bothub: Bothub) -> None:
 
     done = [(what, "command line") for what in ("key.delete", "key.rotate", "key.create")]
     assert bothub.work(look) == done
+
+
+def test_a_name_that_is_too_long_for_a_list_is_refused(bothub: Bothub) -> None:
+    for words in (["keys", "create"], ["groups", "save"]):
+        result = bothub(*words, "W" * 201)
+        assert result.exit_code == 2, words
+        assert "maximum length 200" in result.stderr, words
+        assert bothub(*words, "W" * 200).exit_code == 0, words
