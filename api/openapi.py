@@ -205,8 +205,8 @@ _DONE: dict[int | str, str] = {
 
 
 def for_people(rule: str) -> bool:
-    """Whether a rule is of the panel, whose pages are no part of the API."""
-    return rule == "/panel" or rule.startswith("/panel/")
+    """Whether a rule is of the panel, whose pages are no part of the API, or leads there."""
+    return rule in ("/", "/panel") or rule.startswith("/panel/")
 
 
 def _routes(app: Quart) -> Iterator[_Route]:

@@ -41,14 +41,23 @@ What it does is tested beside it, tests/panel/test_keys.py, with the fixtures of
 
 from __future__ import annotations
 
-from quart import Quart
+from quart import Quart, Response
+
+from api.auth import without_key
 
 
 def register(app: Quart) -> None:
-    """Add the panel to the app."""
+    """Add the panel to the app; whoever opens the hub's address in a browser is led to it."""
     from api.panel import login
     from api.panel.pages import pages
 
     for page in pages():
         app.register_blueprint(page.routes)
     app.register_blueprint(login.routes)
+    app.add_url_rule("/", "panel", _lead)
+
+
+@without_key
+async def _lead() -> Response:
+    """What the hub's address itself shows."""
+    return Response(status=303, headers={"Location": "/panel"})

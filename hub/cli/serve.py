@@ -116,6 +116,7 @@ def _where(started: Started, url: str, variable: str | None) -> Text:
     lines.append("bothub listens on ", style="dim").append(url, style="bold cyan")
     if url != started.url:
         lines.append(" and on every other address of this machine", style="dim")
+    lines.append("\npanel at ", style="dim").append(f"{url}/panel", style="bold cyan")
     if started.key.path is None:
         return lines.append("\nadmin key from ", style="dim").append(f"${variable}", style="bold")
     made = "made just now" if started.key.made else "as before"

@@ -91,6 +91,7 @@ async def test_a_message_comes_after_the_page_so_that_it_is_read_aloud(desk: Des
         await page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
         toast = page.get_by_role("status").filter(has_text="revoked")
         await expect(toast).to_be_visible()
+        await page.wait_for_function("window.heard.length > 0")
         assert await page.evaluate("window.heard") == [(await toast.inner_text()).strip()]
         await sitting.open("/panel/keys")
         await expect(page.locator(".toast")).to_have_count(0)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Route, expect
 
+from hub import logs
 from hub.accounts import logins
 from hub.bus import Publish
 from tests.panel.desk import NARROW, Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 ON = "main[data-live-state=on]"
+ANY_ON = f"{ON}, [data-log-state=on], [data-room][data-state=on]"
+HELD = 6
+"""Connections to one server that a browser holds at a time."""
 
 
 async def test_what_changes_is_shown_without_loading_the_page_again(desk: Desk) -> None:
@@ -83,3 +87,25 @@ async def test_on_a_phone_the_pages_are_behind_a_button(desk: Desk, javascript: 
         await expect(link).to_be_visible()
         await link.click()
         await expect(sitting.page.locator("h1")).to_have_text("Settings")
+
+
+LOOKS = """(here) => {
+  Object.defineProperty(document, "hidden", { value: !here, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.mark.parametrize("path", ["/panel/overview", "/panel/logs", "/panel/chat/lobby"])
+async def test_tabs_that_nobody_looks_at_let_others_in_and_go_on_later(desk: Desk, path: str) -> None:
+    async with desk.sit() as sitting:
+        tabs = [sitting.page, *[await sitting.page.context.new_page() for _ in range(HELD)]]
+        for tab in tabs:
+            await tab.goto(desk.here.url + path)
+            await expect(tab.locator(ANY_ON)).to_be_attached()
+            await tab.evaluate(LOOKS, False)
+        async with desk.here.http() as client:
+            (await client.post("/api/v1/web/lobby", json={"text": "while-away"})).raise_for_status()
+        logs.BOOK.keep(None, "info", {"event": "while-away", "level": "info"})
+        await desk.here.engine.bus.commit(Publish(inbox="agent:while-away", lane="x", id="x", body=b"{}"))
+        await tabs[0].evaluate(LOOKS, True)
+        await expect(tabs[0].get_by_text("while-away").first).to_be_visible()

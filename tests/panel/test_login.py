@@ -241,3 +241,10 @@ class TestHeaders:
     async def test_no_other_file_is_handed_out(self, facade: Facade, name: str) -> None:
         async with browser(facade, USER) as client:
             assert (await client.get(f"/panel/static/x/{name}")).status_code == 404
+
+
+async def test_the_address_of_the_hub_leads_a_browser_to_the_login(facade: Facade) -> None:
+    async with httpx.AsyncClient(base_url=facade.root, headers=HTML, timeout=PATIENCE, follow_redirects=True) as client:
+        answer = await client.get("/")
+    assert answer.url.path == "/panel/login"
+    assert "API key" in answer.text

@@ -1,8 +1,7 @@
-// A room: what is said in it arrives over one connection, which is made anew when it breaks.
+// A room: what is said in it, as it is said.
 import { composing } from "./chat-compose.js";
 import { logging } from "./chat-log.js";
-
-const AGAIN = 2000; // ms
+import { stream } from "./stream.js";
 
 const room = document.querySelector("[data-room]");
 const pulse = document.querySelector("[data-pulse]");
@@ -10,7 +9,6 @@ const token = room.querySelector("[name=token]")?.value ?? "";
 const ask = { "X-Panel-Token": token, Accept: "application/json" };
 const log = logging(room, stop);
 const composer = composing(room, log, ask, begun);
-let source = null;
 
 function stop() {
   fetch(`${room.dataset.room}/stop`, { method: "POST", headers: ask }).catch(() => (pulse.hidden = false));
@@ -23,30 +21,11 @@ function begun() {
   history.replaceState(null, "", room.dataset.room);
 }
 
-function hears(name, does) {
-  source.addEventListener(name, (event) => does(JSON.parse(event.data)));
-}
-
-function open() {
-  source = new EventSource(`${room.dataset.room}/events?after=${log.last()}`);
-  hears("message", log.message);
-  hears("draft", log.draft);
-  hears("done", log.done);
-  hears("rooms", ({ html }) => (document.querySelector("[data-rooms]").innerHTML = html));
-  hears("away", lost);
-  hears("ended", () => location.reload()); // which leads to the login
-  source.addEventListener("open", () => {
-    pulse.hidden = true;
-    room.dataset.state = "on";
-  });
-  source.addEventListener("error", lost);
-}
+const told = (does) => (event) => does(JSON.parse(event.data));
 
 function lost() {
-  pulse.hidden = false;
   room.dataset.state = "off";
   log.forget();
-  if (source.readyState === EventSource.CLOSED) setTimeout(open, AGAIN);
 }
 
 room.addEventListener("keydown", (event) => {
@@ -58,6 +37,13 @@ room.addEventListener("click", (event) => {
   if (press) composer.press(press.closest("[data-post]").dataset.post, press.dataset.press);
   if (said) composer.say(said.dataset.say);
 });
-addEventListener("pagehide", () => source.close());
-addEventListener("pageshow", (event) => event.persisted && open());
-open();
+stream(
+  () => `${room.dataset.room}/events?after=${log.last()}`,
+  {
+    message: told(log.message),
+    draft: told(log.draft),
+    done: told(log.done),
+    rooms: told(({ html }) => (document.querySelector("[data-rooms]").innerHTML = html)),
+  },
+  { on: () => (room.dataset.state = "on"), off: lost },
+);

@@ -1,11 +1,10 @@
-// Blocks of the page that the hub sends again when they change, over one connection that is made anew when it breaks.
-const AGAIN = 2000; // ms
+// Blocks of the page that the hub sends again when they change.
+import { stream } from "./stream.js";
 
 export function follow(root, improve) {
   const main = root.querySelector("[data-live-from]");
   if (!main) return;
   const pulse = root.querySelector("[data-pulse]");
-  let source = null;
 
   function show(event) {
     pulse.hidden = true;
@@ -27,22 +26,7 @@ export function follow(root, improve) {
     main.dataset.liveState = "on";
   }
 
-  function lost() {
-    pulse.hidden = false;
-    main.dataset.liveState = "off";
-    if (source.readyState === EventSource.CLOSED) setTimeout(open, AGAIN);
-  }
-
-  function open() {
-    source = new EventSource(main.dataset.liveFrom);
-    source.addEventListener("blocks", show);
-    source.addEventListener("open", () => (pulse.hidden = true));
-    source.addEventListener("away", () => (pulse.hidden = false));
-    source.addEventListener("error", lost);
-    source.addEventListener("ended", () => location.reload()); // which leads to the login
-  }
-
-  addEventListener("pagehide", () => source.close());
-  addEventListener("pageshow", (event) => event.persisted && open());
-  open();
+  const on = () => {}; // it is only with the first blocks
+  const off = () => (main.dataset.liveState = "off");
+  stream(() => main.dataset.liveFrom, { blocks: show }, { on, off });
 }

@@ -115,6 +115,7 @@ def paste(line: str, environ: dict[str, str] | None = None) -> Any:
 def test_the_greeting_has_the_url_the_key_file_and_a_line_that_works(serve: Serve, bothub: Bothub) -> None:
     hub = serve()
     assert "listens on http://127.0.0.1:" in hub.line("listens on")
+    assert hub.line("panel at").endswith("/panel")
     assert f"admin key in {bothub.config.parent}/data/api-key.json (made just now)" in hub.line("admin key")
     assert paste(hub.line("curl")) == "1 2 3"
     assert hub.stop() == 0
