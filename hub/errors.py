@@ -49,12 +49,23 @@ class ConfigError(HubError):
 
 
 class RequestError(HubError):
-    """The request is wrong; `param` names the field, `code` is a stable word for programs."""
+    """The request is wrong; `param` names the field, `code` is a stable word for programs.
 
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    Where several fields are wrong, `each` has them with a sentence for each; `param` is the first.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        each: Sequence[tuple[str, str]] = (),
+    ) -> None:
         super().__init__(message)
         self.param = param
         self.code = code
+        self.each = each
 
 
 class Unauthorized(RequestError):

@@ -121,8 +121,11 @@ async def detail(id: int) -> Response:
     return done(shown(await current.hub().definitions.get("agent", id), _ids()))
 
 
-async def keep(body: dict[str, Any]) -> Shown:
-    """Save an agent that a body describes, or with `id` change it; raises what `Definitions.save` raises."""
+async def keep(body: dict[str, Any], since: float | None = None) -> Shown:
+    """Save an agent that a body describes, or with `id` change it; raises what `Definitions.save` raises.
+
+    With `since`, only if it was saved last then.
+    """
     said = wire.fit(body, SavedAgent)
     given = {name: value for name, value in msgspec.structs.asdict(said).items() if value is not UNSET}
     beside = {name: value for name, value in body.items() if name not in SavedAgent.__struct_fields__}
@@ -134,7 +137,8 @@ async def keep(body: dict[str, Any]) -> Shown:
     if "uuid" in given:
         config["id"] = str(given.pop("uuid"))
     params = _params(given.pop("params")) if "params" in given else {}
-    change = Change(kind="agent", id=said.id, name=name, settings=params | config | given, key_id=await _owner(owner))
+    settings, key_id = params | config | given, await _owner(owner)
+    change = Change(kind="agent", id=said.id, name=name, settings=settings, key_id=key_id, since=since)
     await _refuse_taken(change)
     [saved] = await save(change)
     return saved

@@ -124,8 +124,11 @@ async def providers() -> Response:
     return done(list(current.hub().providers))
 
 
-async def keep(said: SavedModel) -> Shown:
-    """Save a model, or with `id` change it; raises what `Definitions.save` raises."""
+async def keep(said: SavedModel, since: float | None = None) -> Shown:
+    """Save a model, or with `id` change it; raises what `Definitions.save` raises.
+
+    With `since`, only if it was saved last then.
+    """
     given = {name: value for name, value in msgspec.structs.asdict(said).items() if value is not UNSET}
     config = config_of(given.pop("config", {}))
     prices = {name: None if given[name] is None else _price(given[name], name) for name in given if "price" in name}
@@ -134,7 +137,8 @@ async def keep(said: SavedModel) -> Shown:
     settings = given | {OURS.get(key, key): value for key, value in config.items()} | prices
     if "multiple" in settings:
         settings["multiple"] = bool(settings["multiple"])
-    [saved] = await save(Change(kind="model", id=said.id, name=name, settings=settings, group_id=said.group_id))
+    change = Change(kind="model", id=said.id, name=name, settings=settings, group_id=said.group_id, since=since)
+    [saved] = await save(change)
     return saved
 
 

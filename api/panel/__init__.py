@@ -26,6 +26,8 @@ How to add a page, say `keys`:
    `view.done(sentence)` (go back with a message), `view.go(path)`, `view.json(value)` for a module. A form's fields
    are `await view.form()`. What hub/errors.py has is raised, and shown as a sentence: where a form was sent, on the
    page that it came from.
+   A form that edits what others may edit too is `meanwhile.made_from(values)`, drawn with `ui.form(..., made=form)`,
+   and asks `meanwhile.overtaken` before it saves.
 2. `api/panel/templates/keys.html`, which extends `frame.html` and fills the block `main`. The parts of pages are
    macros, in `ui`: see templates/ui.html, each with an example of its use. Sentences are `_("...")`. A live block
    stands in `<div data-live="list">{% block list %}...{% endblock %}</div>`. No style and no script in a template: the

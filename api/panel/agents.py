@@ -12,13 +12,13 @@ from api import current, errors
 from api.admin.agents import keep
 from api.chat import streamed
 from api.openai.reply import begin
-from api.panel import agent_form, saved
+from api.panel import agent_form, meanwhile, saved
 from api.panel.forms import Form, wrong
 from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
 from hub import memory
-from hub.accounts.definitions import Shown
+from hub.accounts.definitions import Shown, Stale
 from hub.accounts.turns import Ask
 from hub.errors import HubError, RequestError
 from hub.message import Text, Value
@@ -61,7 +61,7 @@ async def create(view: View) -> Response:
 async def show(view: View, id: int) -> Response:
     """One agent, and how it may be changed."""
     one = await view.hub.definitions.get("agent", id)
-    return await _page(view, Form(values=agent_form.known(one)), one)
+    return await _page(view, meanwhile.made_from(agent_form.known(one)), one)
 
 
 @page.post(ID)
@@ -91,7 +91,8 @@ async def attempt(view: View, id: int) -> Response:
         return await begin(streamed(view.hub, ask, current.keep_alive()))
     values = agent_form.known(one) if one.source == "config" else agent_form.typed(form)
     tried = await _answer(view, ask, said) if said else None
-    return await _page(view, Form(values=values), one, tried=tried, talk=form.get("talk", "")[:32])
+    shown = Form(values=values, was=form.get(meanwhile.FIELD, ""))
+    return await _page(view, shown, one, tried=tried, talk=form.get("talk", "")[:32])
 
 
 @page.post(f"{ID}/delete")
@@ -121,11 +122,17 @@ async def _answer(view: View, ask: Ask, said: str) -> Tried:
 
 async def _save(view: View, one: Shown | None) -> Response:
     form = await view.form()
+    typed = agent_form.typed(form)
+    if one is not None and (both := meanwhile.overtaken(form, typed, agent_form.known(one))):
+        return await _page(view, both, one, status=409)
     try:
-        kept = await keep(agent_form.said(form, one))
+        kept = await keep(agent_form.said(form, one), one and one.updated_at)
+    except Stale:
+        assert one is not None, "what is new is not overtaken"
+        return await update(view, one.id)
     except RequestError as error:
-        told = wrong(view, error, agent_form.WRONG)
-        return await _page(view, Form(values=agent_form.typed(form), wrong=told), one, status=400)
+        shown = Form(values=typed, wrong=wrong(view, error, agent_form.WRONG), was=form.get(meanwhile.FIELD, ""))
+        return await _page(view, shown, one, status=400)
     return view.done(view.say("The agent is saved, and answers so from now on."), f"{page.path}/{kept.id}")
 
 

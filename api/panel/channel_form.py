@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from werkzeug.datastructures import MultiDict
 
-from api.panel.forms import lines
+from api.panel.forms import OWN, lines
 from api.panel.words import N_
 from hub.accounts.definitions import MASK, Shown
 
@@ -33,7 +33,7 @@ class Field:
     @property
     def input(self) -> str:
         """What it is called in the form, where `token` is the panel's own."""
-        return f"bot_{self.name}"
+        return f"{OWN}{self.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +222,11 @@ def fields(kind: str) -> Iterator[Field]:
     """Those of a kind, and those that every channel has."""
     yield from PLATFORMS[kind].fields
     yield from RULES
+
+
+def secrets(kind: str) -> list[str]:
+    """The inputs of its secrets."""
+    return [field.input for field in fields(kind) if field.kind == "secret"]
 
 
 def wrong(kind: str) -> dict[str, str]:

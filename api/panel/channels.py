@@ -12,7 +12,7 @@ from quart import Response
 from api import deliveries, posting
 from api.acts import acting, change
 from api.admin.bots import removal
-from api.panel import channel_form, mends
+from api.panel import channel_form, meanwhile, mends
 from api.panel.channel_form import PLATFORMS, Platform
 from api.panel.forms import Form, options, wrong
 from api.panel.overview import STATES
@@ -22,7 +22,7 @@ from api.panel.words import N_
 from api.saved import save
 from hub import access, chats
 from hub.access import Paired, PairingRequest
-from hub.accounts.definitions import Change, Shown
+from hub.accounts.definitions import Change, Shown, Stale
 from hub.errors import NotFound, RequestError
 from hub.message import channel_inbox
 from hub.records import counts, health, statistics
@@ -128,8 +128,8 @@ async def create(view: View, kind: str) -> Response:
         settings = channel_form.settings(kind, form, None)
         [made] = await save(Change(kind="channel", name=name, settings=settings))
     except RequestError as error:
-        param = "name" if error.code == "exists" else error.param
-        told = wrong(view, RequestError(str(error), param=param), channel_form.wrong(kind))
+        named = RequestError(str(error), param="name") if error.code == "exists" else error
+        told = wrong(view, named, channel_form.wrong(kind))
         return _form(view, kind, platform, Form(values=channel_form.typed(kind, form), wrong=told), status=400)
     return view.done(view.say("The channel is added, and connects now."), f"{page.path}/{made.id}")
 
@@ -163,7 +163,8 @@ async def edit(view: View, id: int) -> Response:
     """Where it is changed."""
     one = await _editable(view, id)
     kind = str(one.settings["kind"])
-    return _form(view, kind, _platform(view, kind), Form(values=channel_form.known(one)), one)
+    shown = meanwhile.made_from(channel_form.known(one), one.updated_at)
+    return _form(view, kind, _platform(view, kind), shown, one)
 
 
 @page.post(f"{ROUTE}/edit")
@@ -172,11 +173,18 @@ async def update(view: View, id: int) -> Response:
     one = await _editable(view, id)
     kind = str(one.settings["kind"])
     form = await view.form()
+    typed = {**channel_form.typed(kind, form), "name": one.name}
+    secrets = channel_form.secrets(kind)
+    if both := meanwhile.overtaken(form, typed, channel_form.known(one), one.updated_at, secrets):
+        return _form(view, kind, _platform(view, kind), both, one, status=409)
     try:
-        await save(Change(kind="channel", id=id, settings=channel_form.settings(kind, form, one)))
+        settings = channel_form.settings(kind, form, one)
+        await save(Change(kind="channel", id=id, settings=settings, since=one.updated_at))
+    except Stale:
+        return await update(view, id)
     except RequestError as error:
-        values = {**channel_form.typed(kind, form), "name": one.name}
-        shown = Form(values=values, wrong=wrong(view, error, channel_form.wrong(kind)))
+        told = wrong(view, error, channel_form.wrong(kind))
+        shown = Form(values=typed, wrong=told, was=form.get(meanwhile.FIELD, ""))
         return _form(view, kind, _platform(view, kind), shown, one, status=400)
     return view.done(view.say("The channel is saved."), f"{page.path}/{id}")
 

@@ -121,11 +121,15 @@ async def message(view: View, id: str) -> dict[str, Any]:
     }
 
 
-@page.shows("incoming-edit.html", rule="/incoming/<path:id>/edit")
-async def rewrite(view: View, id: str) -> dict[str, Any]:
-    """Where its text is changed."""
-    one = _editable(view, await _letter(view, id))
-    return {"one": one, "files": _files(one.said), "path": letter_path}
+@page.get("/incoming/<path:id>/edit")
+async def rewrite(view: View, id: str) -> Response:
+    """Where its text is changed; of one that cannot be changed the page that says why."""
+    one = await _incoming(view, id)
+    try:
+        _editable(view, _still_dead(view, one))
+    except Conflict as error:
+        return view.done(str(error), letter_path(one), kind="bad")
+    return view.render("incoming-edit.html", page=page, one=one, files=_files(one.said), path=letter_path)
 
 
 @page.post("/incoming/<path:id>/retry")
@@ -178,12 +182,15 @@ async def detail(view: View, id: str) -> dict[str, Any]:
     }
 
 
-@page.shows("delivery-edit.html", rule="/<path:id>/edit")
-async def edit(view: View, id: str) -> dict[str, Any]:
-    """Where its text is changed."""
+@page.get("/<path:id>/edit")
+async def edit(view: View, id: str) -> Response:
+    """Where its text is changed; of one that cannot be changed the page that says why."""
     one = await _one(view, id)
-    _editable(view, await _dead(view, one))
-    return {"one": one, "files": _files(one.delivery), "path": path_of}
+    try:
+        _editable(view, await _dead(view, one))
+    except Conflict as error:
+        return view.done(str(error), path_of(one.id), kind="bad")
+    return view.render("delivery-edit.html", page=page, one=one, files=_files(one.delivery), path=path_of)
 
 
 @page.post("/<path:id>/edit")

@@ -16,16 +16,35 @@ from hub.errors import RequestError
 if TYPE_CHECKING:
     from api.panel.view import View
 
+OWN = "bot_"
+"""Before the names of fields that a form would have twice otherwise."""
 Sentences = Mapping[str, str]
 """By the field that may be wrong, what to say then; an empty one: what the error says."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class News:
+    """A field that somebody else changed while the form was open; `yours` where something else was typed there."""
+
+    name: str
+    now: Any
+    yours: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Form:
-    """The values of fields: a text, True, or the chosen ones of several; `wrong` has sentences by field."""
+    """The values of fields: a text, True, or the chosen ones of several; `wrong` has sentences by field.
+
+    `was` marks what is stored that it was made from (api/panel/meanwhile.py); where that was `overtaken`, `news` are
+    what differs now, and `retype` tells that a secret was typed, which no form shows again.
+    """
 
     values: Mapping[str, Any]
     wrong: Mapping[str, str] = field(default_factory=dict[str, str])
+    was: str = ""
+    news: Sequence[News] = ()
+    overtaken: bool = False
+    retype: bool = False
 
     def of(self, name: str) -> Any:
         """A field's value; empty where it has none yet."""
@@ -38,11 +57,16 @@ class Form:
 
 
 def wrong(view: View, error: RequestError, sentences: Sentences) -> dict[str, str]:
-    """What an error says, under the field that it is about, or under none."""
-    name = (error.param or "").partition(".")[0].partition("[")[0]
-    if name not in sentences:
-        return {"": str(error)}
-    return {name: view.say(sentences[name]) if sentences[name] else str(error).removeprefix(f"{name}: ")}
+    """What an error says, each thing under the field that it is about, or under none."""
+    found: dict[str, list[str]] = {}
+    for param, said in error.each or [(error.param or "", str(error))]:
+        name = param.partition(".")[0].partition("[")[0]
+        if name in sentences:
+            told = view.say(sentences[name]) if sentences[name] else said.removeprefix(f"{name}: ")
+            found.setdefault(name, []).append(told)
+        else:
+            found.setdefault("", []).append(said)
+    return {name: "; ".join(dict.fromkeys(all_)) for name, all_ in found.items()}
 
 
 def lines(text: str) -> list[str]:

@@ -17,13 +17,14 @@ from api.admin.keys import KeyChange, NewKey
 from api.keys import Grace
 from api.own_keys import NewOwnKey
 from api.panel import groups as matrix
-from api.panel import guard, key_form
+from api.panel import guard, key_form, meanwhile
 from api.panel.forms import Form, wrong
 from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
 from hub.accounts import groups, keyring, money, permits
 from hub.accounts.audit import Act
+from hub.accounts.definitions import Stale
 from hub.accounts.grants import Holder
 from hub.accounts.keyring import Account, Payment, Wanted
 from hub.accounts.keys import Key
@@ -113,7 +114,7 @@ async def edit(view: View, id: int) -> Response:
     """Where an admin changes a key."""
     account = await _account(view, id)
     _admin(view)
-    return await _form(view, Form(values=key_form.known(account)), account=account)
+    return await _form(view, meanwhile.made_from(key_form.known(account)), account=account)
 
 
 @page.post("/<int(max=2147483647):id>/edit")
@@ -122,13 +123,25 @@ async def update(view: View, id: int) -> Response:
     account = await _account(view, id)
     _admin(view)
     form = await view.form()
+    typed, known = key_form.typed(form), key_form.known(account)
+    if both := meanwhile.overtaken(form, typed, known):
+        return await _form(view, both, 409, account=account)
+
+    def unit(act: Act) -> None:
+        keyring.hold(act.connection, id)
+        if key_form.known(units.found(act, id)) != known:
+            raise Stale(f"The key {id} was saved meanwhile.")
+        units.update(act, id, values)
+
     try:
         said = wire.fit({"id": id, **key_form.changes(form, account)}, KeyChange, strict=False)
         values = units.columns(said)
         del values["id"]
-        await change("key.update", lambda act: units.update(act, id, values))
+        await change("key.update", unit)
+    except Stale:
+        return await update(view, id)
     except RequestError as error:
-        shown = Form(values=key_form.typed(form), wrong=wrong(view, error, key_form.WRONG))
+        shown = Form(values=typed, wrong=wrong(view, error, key_form.WRONG), was=form.get(meanwhile.FIELD, ""))
         return await _form(view, shown, 400, account=account)
     return view.done(view.say("The key is saved."), f"{page.path}/{id}")
 

@@ -13,12 +13,12 @@ from werkzeug.datastructures import MultiDict
 
 from api import wire
 from api.admin.models import SavedModel, keep
-from api.panel import saved
+from api.panel import meanwhile, saved
 from api.panel.forms import Form, number, trimmed, wrong
 from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
-from hub.accounts.definitions import Shown
+from hub.accounts.definitions import Shown, Stale
 from hub.accounts.turns import Call
 from hub.errors import HubError, ModelError, RequestError
 from hub.message import Value
@@ -33,6 +33,7 @@ PRICES = ("price_in", "price_out", "price_cached")
 SECRETS = ("api_key", "access_key_id", "secret_access_key")
 TEXTS = ("base_url", "model", "region")
 NUMBERS = ("context", "max_output")
+CHECKS = ("enabled", "multiple", "one_system")
 _PRICE = N_("An amount such as 0.25.")
 _TOKENS = N_("A whole number of tokens, or nothing where it is not known.")
 WRONG = {
@@ -87,7 +88,7 @@ async def create(view: View) -> Response:
 async def show(view: View, id: int) -> Response:
     """One model, and how it may be changed."""
     one = await view.hub.definitions.get("model", id)
-    return await _page(view, Form(values=_known(one)), one)
+    return await _page(view, _made_from(one), one)
 
 
 @page.post(ID)
@@ -100,7 +101,7 @@ async def update(view: View, id: int) -> Response:
 async def test(view: View, id: int) -> Response:
     """Ask one that config.yaml declares; one that is saved here is saved first."""
     one = await view.hub.definitions.get("model", id)
-    return await _page(view, Form(values=_known(one)), one, tested=await ask(view, one.name))
+    return await _page(view, _made_from(one), one, tested=await ask(view, one.name))
 
 
 @page.post(f"{ID}/delete")
@@ -140,12 +141,19 @@ async def ask(view: View, name: str) -> Tested:
 
 async def _save(view: View, one: Shown | None) -> Response:
     form = await view.form()
+    typed, secrets = _typed(form), (*SECRETS, "forget")
+    if one is not None and (both := meanwhile.overtaken(form, typed, _known(one), one.updated_at, secrets)):
+        return await _page(view, both, one, status=409)
     try:
-        kept = await keep(wire.fit(_said(form, one), SavedModel, strict=False))
+        kept = await keep(wire.fit(_said(form, one), SavedModel, strict=False), one and one.updated_at)
+    except Stale:
+        assert one is not None, "what is new is not overtaken"
+        return await update(view, one.id)
     except RequestError as error:
-        return await _page(view, Form(values=_typed(form), wrong=wrong(view, error, WRONG)), one, status=400)
+        shown = Form(values=typed, wrong=wrong(view, error, WRONG), was=form.get(meanwhile.FIELD, ""))
+        return await _page(view, shown, one, status=400)
     if form.get("do") == "test":
-        return await _page(view, Form(values=_known(kept)), kept, tested=await ask(view, kept.name))
+        return await _page(view, _made_from(kept), kept, tested=await ask(view, kept.name))
     return view.done(view.say("The model is saved, and in use."), f"{page.path}/{kept.id}")
 
 
@@ -167,6 +175,10 @@ async def _page(
     )
 
 
+def _made_from(one: Shown) -> Form:
+    return meanwhile.made_from(_known(one), one.updated_at)
+
+
 def _known(one: Shown) -> dict[str, Any]:
     settings = one.settings
     shown = {name: settings.get(name) for name in ("provider", *TEXTS, *NUMBERS, "multiple", "one_system")}
@@ -176,7 +188,8 @@ def _known(one: Shown) -> dict[str, Any]:
 
 def _typed(form: MultiDict[str, str]) -> dict[str, Any]:
     """The fields as they were sent, but secrets, which no page shows."""
-    return {name: value for name, value in form.items() if name not in SECRETS}
+    told = {name: value for name, value in form.items() if name not in SECRETS}
+    return {**told, **{name: name in form for name in CHECKS}}
 
 
 def _said(form: MultiDict[str, str], one: Shown | None) -> dict[str, Any]:

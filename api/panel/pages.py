@@ -39,6 +39,9 @@ EVERY = 2.0
 """How long a live page waits before it looks again, in seconds."""
 WAKES = "definitions"
 """The signal that has it look at once: a model, an agent or a channel was saved."""
+GONE = N_("It is not there any more")
+LONG = {"system_prompt": N_("Prompt"), "text": N_("Text")}
+"""Fields whose text somebody wrote with care: it is shown again where it cannot be saved any more."""
 State = Mapping[str, Any]
 Show = Callable[..., Awaitable[State]]
 Answer = Callable[..., Awaitable[Response]]
@@ -173,9 +176,29 @@ async def failed(error: Exception) -> Response | HTTPException:
     is_told = isinstance(error, RequestError) and not isinstance(error, Forbidden | NotFound)
     if request.method == "POST" and is_told and who.key is not None:
         return who.done(str(error), back(), kind="bad")
-    answer = who.render("problem.html", problem.status, title=_titles(problem.status), text=problem.message)
+    gone = request.method == "POST" and isinstance(error, NotFound) and who.key is not None
+    answer = who.render(
+        "problem.html",
+        problem.status,
+        title=GONE if gone else _titles(problem.status),
+        text=problem.message,
+        typed=await _lost() if gone else {},
+        **_here(who),
+    )
     answer.headers.update(problem.headers)
     return answer
+
+
+async def _lost() -> Mapping[str, str]:
+    """The long texts of a form that cannot be saved, by what their fields are called."""
+    sent = await fields()
+    return {label: sent[name] for name, label in LONG.items() if sent.get(name, "").strip()}
+
+
+def _here(who: Guest) -> State:
+    """The page that something went wrong below, where the viewer may go back to it."""
+    found = next((each for each in pages() if each.routes.name == request.blueprint), None)
+    return {"page": found} if found is not None and who.key is not None and found.open_to(who.key) else {}
 
 
 def _titles(status: int) -> str:

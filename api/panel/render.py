@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from api.panel import forms, icons, markdown, mends
+from api.panel import forms, icons, markdown, meanwhile, mends
 from api.panel.words import LANGUAGES, NOTHING, Language, Words, words
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ def environment(language: Language) -> Environment:
         "told": _told(says),
         "choices": _choices(says),
         "heard": _heard(says),
+        "meanwhile": meanwhile.told,
         "markdown": markdown.html,
         "pages": pages(),
         "languages": LANGUAGES,

@@ -88,6 +88,8 @@ class Change(Value, frozen=True, kw_only=True):
     key_id: int | msgspec.UnsetType | None = msgspec.UNSET
     group_id: int | None = None
     """The group that is granted it with this, beside those that are."""
+    since: float | None = None
+    """Only if it was saved last then."""
 
 
 def version(connection: Connection) -> int:

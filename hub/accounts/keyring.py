@@ -94,6 +94,11 @@ def listed(connection: Connection, wanted: Wanted, now: float, part: Part) -> Pa
     return listing.listed(connection, KEYS.where(*_fitting(wanted)), [keys.c.id], part, lambda row: _account(row, now))
 
 
+def hold(connection: Connection, id: int) -> None:
+    """A unit: have other changes of a key wait until this one is done."""
+    connection.execute(_LOCKED, {"key_": id})
+
+
 def change(connection: Connection, id: int, values: dict[str, Any], now: float) -> Account:
     """A unit: write columns of a key; raises NotFound, Conflict, or RequestError for a group that there is not."""
     group = values.get("group_id")  # its row is held: one that is being deleted is either there to the end or gone

@@ -74,7 +74,8 @@ class Live:
         """Save definitions, or delete them, all or none; returns those that were saved, in use by now.
 
         Raises RequestError; NotFound; Conflict for a name that is taken, for what config.yaml declares, and where
-        something else would be left without what it needs; ConfigError when there is no key for secrets.
+        something else would be left without what it needs; Stale for what was saved after a change's `since`;
+        ConfigError when there is no key for secrets.
         """
         async with self._alone:
             saved = zip(changes, await self._write(changes, by), strict=True)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from agents import RUNNER
 from hub.accounts import definitions
-from hub.accounts.definitions import MASK, Change, Definition, Draft, Kind
+from hub.accounts.definitions import MASK, Change, Definition, Draft, Kind, Stale
 from hub.accounts.vault import Unreadable, Vault
 from hub.config import Config
 from hub.config.problems import Problem
@@ -84,7 +84,8 @@ class Saved:
     def drafts(self, changes: Sequence[Change]) -> list[Draft]:
         """What to write for changes that are made one after the other.
 
-        Raises RequestError, NotFound, Conflict, and ConfigError without a key for secrets.
+        Raises RequestError, NotFound, Conflict, Stale for what was saved `since`, and ConfigError without a key for
+        secrets.
         """
         drafts: list[Draft] = []
         at = self
@@ -95,6 +96,8 @@ class Saved:
 
     def _draft(self, change: Change, values: dict[str, Any]) -> Draft:
         before = None if change.id is None else self._ours(change.kind, change.id)
+        if before is not None and change.since not in (None, before.updated_at):
+            raise Stale(f"The {change.kind} '{before.name}' was saved meanwhile.")
         name = change.name or (before.name if before else "")
         if not name:
             raise RequestError("name: is missing", param="name")
@@ -152,7 +155,8 @@ class Saved:
         written = [_written(*one) for one in others.items()]
         config, problems = merged(self.declared, [*written, _written(place, settings)])
         if wrong := problems.get(place):
-            raise RequestError("; ".join(map(told, wrong)), param=".".join(wrong[0].key[2:]) or "name")
+            each = [(".".join(one.key[2:]) or "name", told(one)) for one in wrong]
+            raise RequestError("; ".join(said for _, said in each), param=each[0][0], each=each)
         self._refuse_harm(place, problems)
         return getattr(config, place[0])[place[1]]
 

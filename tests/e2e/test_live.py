@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from openai import NotFoundError
 from sqlalchemy import Connection, select
 
 from hub.accounts.audit import By
-from hub.accounts.definitions import MASK, Change, Kind, Shown
+from hub.accounts.definitions import MASK, Change, Kind, Shown, Stale
 from hub.app import Live
 from hub.errors import Conflict, NotFound, RequestError, StoreUnavailable
 from hub.store.tables import definitions
@@ -49,6 +50,17 @@ async def ask(here: Here, agent: str, text: str) -> str:
 async def here(tmp_path: Path) -> AsyncIterator[Here]:
     async with running_hub(tmp_path, CONFIG) as here:
         yield here
+
+
+async def test_of_two_changes_since_the_same_moment_one_is_refused(here: Here) -> None:
+    model = await save(here.live, change("model", "second", provider="demo"))
+    settings: list[dict[str, Any]] = [{"price_in": "1"}, {"price_out": "2"}]
+    both = [Change(kind="model", id=model.id, settings=one, since=model.updated_at) for one in settings]
+    first, second = await asyncio.gather(*(save(here.live, one) for one in both), return_exceptions=True)
+    assert isinstance(first, Shown) != isinstance(second, Shown)
+    assert isinstance(first, Stale) != isinstance(second, Stale)
+    kept = here.engine.config.models["second"]
+    assert [int(kept.price_in), int(kept.price_out)].count(0) == 1
 
 
 async def test_a_model_and_an_agent_answer_as_soon_as_they_are_saved(here: Here) -> None:

@@ -116,6 +116,26 @@ async def test_what_is_wrong_stands_beside_its_field(desk: Desk, label: str, val
         sitting.errors.clear()  # the browser itself tells of the status
 
 
+async def test_each_of_several_errors_stands_beside_its_own_field(desk: Desk) -> None:
+    said = {"Name": "X<script>", "Temperature": "hot", "Quota a month": "much", "Wait for more, in seconds": "-1"}
+    async with desk.sit("admin", javascript=False) as sitting:
+        await sitting.open("/panel/agents/new")
+        for label, value in said.items():
+            await sitting.page.get_by_label(label, exact=True).fill(value)
+        await press(sitting, "Save")
+        wrong = sitting.page.locator(".field.wrong")
+        for label, told in {
+            "Name": "is not a name",
+            "Temperature": "A number from 0 to 2, or nothing.",
+            "Quota a month": "An amount such as 12.50",
+            "Wait for more, in seconds": "Seconds, 0 or more.",
+        }.items():
+            error = wrong.filter(has=sitting.page.get_by_label(label, exact=True)).locator(".error")
+            await expect(error).to_contain_text(told)
+            await expect(error).not_to_contain_text("temperature:")
+        sitting.errors.clear()  # the browser itself tells of the status
+
+
 async def test_deleting_says_how_many_conversations_it_concerns(desk: Desk) -> None:
     async with desk.sit("admin") as sitting:
         await make(sitting, "guest")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncIterator
 
@@ -193,6 +194,9 @@ class TestToChats:
             await expect(other.page.get_by_role("alert")).to_contain_text("somebody has seen to it")
             await is_(other, "Waiting")
             assert await desk.here.engine.bus.waiting(f"channel:{name}", f"{name}:7") == 1
+            await other.open(f"{PAGE}/{name}/edit")
+            await expect(other.page.get_by_text("somebody has seen to it")).to_have_count(1)
+            await expect(other.page).to_have_url(re.compile(f"{PAGE}/{name}[^/]*$"))
 
     async def test_a_chat_and_an_id_are_found(self, desk: Desk, name: str) -> None:
         for number, chat in enumerate(("7", "7:x", "77")):
