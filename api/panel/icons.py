@@ -39,6 +39,7 @@ _DRAWN = {
     "plus": '<path d="M10 4v12M4 10h12"/>',
     "file": '<path d="M5 2.5h6.5l4 4v11H5z"/><path d="M11.3 2.7v4h4"/>',
     "pause": '<path d="M7 4.5v11M13 4.5v11"/>',
+    "play": '<path d="M6.5 4v12l9.5-6z"/>',
     "stop": '<rect x="5" y="5" width="10" height="10" rx="1.5"/>',
     "retry": '<path d="M16 10a6 6 0 1 1-1.8-4.3"/><path d="M16.3 3v3.6h-3.6"/>',
     "inbox": '<path d="M3 11.5 5.2 4h9.6l2.2 7.5V16H3z"/><path d="M3 11.5h4c.3 1.6 1.4 2.4 3 2.4s2.7-.8 3-2.4h4"/>',

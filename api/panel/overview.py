@@ -13,14 +13,14 @@ from api.panel.plots import Kind, Series, plot
 from api.panel.view import View
 from api.panel.words import N_
 from hub import metrics
-from hub.accounts import keyring
+from hub.accounts import definitions, keyring
 from hub.accounts.keyring import Wanted
 from hub.channel import State
 from hub.records import counts, health, statistics
 from hub.records.counts import InboxCount
 from hub.records.health import Health
 from hub.records.histogram import percentile
-from hub.records.statistics import Of, Plot, Window
+from hub.records.statistics import Plot, Window
 from hub.records.tally import Sums
 from hub.store.listing import Part
 
@@ -37,6 +37,12 @@ INBOXES = {"agent": N_("Agent"), "channel": N_("Channel"), "compaction": N_("Sum
 OVER: dict[Window, str] = {"1h": N_("1 hour"), "24h": N_("24 hours"), "30d": N_("30 days")}
 Split = Literal["channel", "agent", "model"]
 SPLITS: dict[Split, str] = {"channel": N_("By channel"), "agent": N_("By agent"), "model": N_("By model")}
+WITHOUT: dict[Split, str] = {
+    "channel": N_("without a channel"),
+    "agent": N_("without an agent"),
+    "model": N_("without a model"),
+}
+"""What is not split: a program that asks a model has no agent, a turn that failed early no model."""
 _OVER: dict[str, Window] = {name: name for name in OVER}
 _SPLITS: dict[str, Split] = {name: name for name in SPLITS}
 LINES = 6
@@ -97,11 +103,12 @@ async def _hub(view: View) -> dict[str, Any]:
     inboxes = await view.shared("inboxes", lambda connection: counts.inboxes(connection, now()))
     found = await view.shared("health", health.of_channels)
     names = view.hub.channels()
+    ids = await view.shared("channel ids", lambda connection: definitions.ids(connection, "channel"))
     return {
         "inboxes": inboxes,
         "total": _total(inboxes),
         "dead": {one.inbox: deliveries.dead_path(one.inbox) for one in inboxes if one.dead},
-        "channels": [(name, found.get(name)) for name in names],
+        "channels": [(name, ids.get(name), found.get(name)) for name in names],
         "connected": sum(_is_up(found.get(name)) for name in names),
         "residue": metrics.residue(),
         "states": STATES,
@@ -136,17 +143,18 @@ async def _past(view: View) -> dict[str, Any]:
         "sums": sums,
         "p50": _second(50)(sums),
         "p95": _second(95)(sums),
-        "plots": list(_plots(view, found, split is not None)),
+        "plots": list(_plots(view, found, split)),
     }
 
 
-def _plots(view: View, found: Plot, split: bool) -> Iterator[Markup]:
+def _plots(view: View, found: Plot, split: Split | None) -> Iterator[Markup]:
     """All of them, a line for each of what they are split by."""
     for title, kind, said, measures in MEASURES:
         shown = getattr(view.words, said)
-        if split:
+        if split is not None:
+            none = view.say(WITHOUT[split])
             lines = sorted(found.lines.items(), key=lambda one: -sum(point.turns for point in one[1]))[:LINES]
-            series = [Series(name=_named(view, of), values=[measures[0][1](at) for at in line]) for of, line in lines]
+            series = [Series(name=str(of or none), values=[measures[0][1](at) for at in line]) for of, line in lines]
             title = view.say(title) if len(measures) == 1 else f"{view.say(title)}: {view.say(measures[0][0])}"  # noqa: PLW2901
         else:
             points = next(iter(found.lines.values()))
@@ -155,10 +163,6 @@ def _plots(view: View, found: Plot, split: bool) -> Iterator[Markup]:
             ]
             title = view.say(title)  # noqa: PLW2901
         yield plot(title, found.starts, series, view.words, kind=kind, shown=shown)
-
-
-def _named(view: View, of: Of) -> str:
-    return str(of) if of else view.say("none")
 
 
 def _total(inboxes: Sequence[InboxCount]) -> dict[str, int]:

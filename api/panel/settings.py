@@ -14,12 +14,24 @@ from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
 from hub.accounts import audit
+from hub.accounts.audit import Record
 from hub.records import jobs
 from hub.store.listing import sliced
 from hub.store.migrate import HEAD
 
 page = Page("settings", N_("Settings"), icon="settings", admin=True)
 SHOWN = 50
+PLACES = {
+    **{kind: f"/panel/{kind}s/" for kind in ("agent", "channel", "group", "key", "model", "session")},
+    "job": "/panel/settings/jobs#job-",
+}
+"""Where things are that the audit names by their ids."""
+FIELDS = {
+    **dict.fromkeys(("delivery", "message", "turn"), "/panel/trace?id="),
+    **{f"{kind}_id": PLACES[kind] for kind in ("agent", "group", "key", "model")},
+    "owner_id": PLACES["key"],
+}
+"""The fields of a change that lead somewhere."""
 JOBS = 25
 EVERY = 1.0
 """Seconds between two looks at how far work is."""
@@ -74,7 +86,16 @@ async def config(view: View) -> dict[str, Any]:
 async def changes(view: View) -> dict[str, Any]:
     """Who changed what, the newest first."""
     found = await view.hub.store.read(lambda connection: audit.listed(connection, view.part(SHOWN)))
-    return {"tabs": TABS, "records": found}
+    return {"tabs": TABS, "records": found, "place": _place, "fields": FIELDS}
+
+
+def _place(record: Record) -> str | None:
+    """Where what was changed is, if it has a page and is not gone; a person may be called as a thing is."""
+    kind, _, number = record.target.partition(":")
+    deed, _, done = record.what.partition(".")
+    if kind not in PLACES or not number.isdecimal() or deed not in (kind, "grant") or done in ("delete", "erase"):
+        return None
+    return PLACES[kind] + number
 
 
 @page.shows("settings-jobs.html", rule="/jobs", live=("jobs",), every=EVERY)

@@ -60,12 +60,12 @@ class Bubble:
         return None if self.turn is None else _since(self.turn, self.turn.finished_at)
 
 
-def bubbles(session: SessionTotals, lines: Sequence[Line], path: str) -> list[Bubble]:
-    """What some lines say, the oldest first; files are below a path."""
+def bubbles(session: SessionTotals, lines: Sequence[Line], path: str, asker: str) -> list[Bubble]:
+    """What some lines say, the oldest first; files are below a path, and who is not named is the asker."""
     shown: list[Bubble] = []
     last: dict[str, tuple[Asked, Bubble]] = {}
     for line in lines:
-        shown += [*_of(session, line.written, shown, path)]
+        shown += [*_of(session, line.written, shown, path, asker)]
         if line.turn is not None and shown:
             last[line.written.turn] = (line.turn, shown[-1])
     for turn, bubble in last.values():
@@ -84,7 +84,7 @@ def _arrange(shown: Sequence[Bubble]) -> None:
         before = bubble
 
 
-def _of(session: SessionTotals, written: Written, shown: Sequence[Bubble], path: str) -> Iterator[Bubble]:
+def _of(session: SessionTotals, written: Written, shown: Sequence[Bubble], path: str, who: str) -> Iterator[Bubble]:
     agent = session.session.agent
     match written.entry:
         case Heard() as heard:
@@ -95,7 +95,7 @@ def _of(session: SessionTotals, written: Written, shown: Sequence[Bubble], path:
                 if not is_known:
                     yield asking
             if heard.text or heard.files or heard.returned is None:
-                yield _heard(session, written, heard, path)
+                yield _heard(written, heard, path, who)
         case Stepped() as step:
             yield _bubble(written, agent, text=step.text, calls=talk.calls([step]))
         case Said() as said:
@@ -105,16 +105,11 @@ def _of(session: SessionTotals, written: Written, shown: Sequence[Bubble], path:
             yield _bubble(written, agent, text=summary.text, summary=True)
 
 
-def _heard(session: SessionTotals, written: Written, heard: Heard, path: str) -> Bubble:
+def _heard(written: Written, heard: Heard, path: str, who: str) -> Bubble:
     files = [
         (file, f"{path}/{written.id}/{index}", file.media_type in PICTURES) for index, file in enumerate(heard.files)
     ]
-    return _bubble(written, heard.author or asker(session), mine=True, text=heard.text, files=files)
-
-
-def asker(session: SessionTotals) -> str:
-    """Who speaks where only one does: a key by its name, a person as the platform calls them."""
-    return session.key_name or (session.person or session.session.address).partition(":")[2]
+    return _bubble(written, heard.author or who, mine=True, text=heard.text, files=files)
 
 
 def _bubble(

@@ -116,6 +116,13 @@ def read(connection: Connection) -> tuple[int, list[Definition], list[str]]:
     return at, rows, [*connection.execute(_GONE).scalars()]
 
 
+def ids(connection: Connection, kind: Kind) -> dict[str, int]:
+    """A unit: the id of each of a kind, by its name."""
+    there = definitions.c.kind == kind, definitions.c.deleted_at.is_(None)
+    rows = connection.execute(select(definitions.c.name, definitions.c.id).where(*there))
+    return {row.name: row.id for row in rows}
+
+
 def write(connection: Connection, drafts: Sequence[Draft], at: int, now: float, by: By) -> list[int]:
     """A unit: write what was planned on version `at`, and who did, and return the ids.
 

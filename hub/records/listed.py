@@ -10,8 +10,9 @@ from sqlalchemy import Connection, func, select
 from hub import memory
 from hub.accounts.turns import TurnRecord, record_of
 from hub.memory import Entry, Heard
-from hub.message import API, File, Value
+from hub.message import API, Address, File, Value
 from hub.records import search
+from hub.records.rooms import own
 from hub.records.search import Own, Sought
 from hub.records.sessions import SessionRecord, Written, record_of_session
 from hub.records.traces import Person
@@ -65,6 +66,16 @@ def find_session(connection: Connection, id: int, own: Own | None) -> SessionTot
     """A unit: one session, or None; with `own` that of one of some keys alone."""
     mine = [sessions.c.id == id] if own is None else [sessions.c.id == id, search.own_sessions(own)]
     return next(iter(_totals(connection, connection.execute(select(sessions).where(*mine)).all())), None)
+
+
+def asker(connection: Connection, session: SessionTotals) -> str:
+    """A unit: who speaks where only one does: a key by its name, a person as the platform calls them."""
+    called = (session.person or session.session.address).partition(":")[2]
+    room = own(Address.parse(session.session.address).chat_id)
+    if session.key_name is not None or room is None:
+        return session.key_name or called
+    key = int(called) if called.isdecimal() else room.key
+    return _names(connection, [key]).get(key, called)
 
 
 def list_turns(connection: Connection, sought: Sought, own: Own | None, part: Part) -> Page[Asked]:

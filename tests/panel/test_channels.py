@@ -77,6 +77,9 @@ class TestLife:
             await is_(sitting, "Connected")
             assert await sitting.violations() == []
             assert telegram.token not in await sitting.page.content()
+            await sitting.open("/panel/overview")
+            await sitting.page.get_by_role("link", name=name).click()
+            await expect(sitting.page.locator("h1")).to_have_text(name)
             await sitting.open("/panel/channels")
             await expect(sitting.page.get_by_role("row", name=name)).to_contain_text("Connected")
 

@@ -246,6 +246,8 @@ async def test_a_talk_fits_a_phone_and_everybody_can_use_it(desk: Desk) -> None:
 async def test_it_works_without_modules(desk: Desk) -> None:
     async with desk.sit(secret=await desk.key(), javascript=False) as sitting:
         await sitting.open("/panel/chat")
+        await expect(sitting.page.get_by_text("load it again to see the answer")).to_be_visible()
+        await expect(sitting.page.get_by_text("Esc stops the answer")).to_have_count(0)
         await sitting.page.locator("[data-text]").fill("hi")
         await sitting.page.get_by_role("button", name="Send").click()
         await expect(sitting.page).to_have_url(re.compile(r"/panel/chat/own\."))

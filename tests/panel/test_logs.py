@@ -91,6 +91,8 @@ async def test_a_reader_may_stop_the_lines_and_loses_none(desk: Desk) -> None:
         write("held 1")
         write("held 2")
         await expect(sitting.page.get_by_role("button", name="Go on 2")).to_be_visible()
+        await expect(sitting.page.locator("[data-log-icon=play] svg")).to_be_visible()
+        await expect(sitting.page.locator("[data-log-icon=pause] svg")).to_be_hidden()
         await expect(sitting.page.locator(".log-line")).to_have_count(0)
         await sitting.page.get_by_role("button", name="Go on").click()
         await expect(sitting.page.locator(".log-event")).to_have_text(["held 2", "held 1"])

@@ -11,8 +11,9 @@ from playwright.async_api import expect
 from hub.accounts.audit import audit
 from hub.memory import Heard, Said
 from hub.message import Address
+from hub.records.rooms import Own
 from tests.panel.desk import NARROW, Desk, Sitting
-from tests.panel.past import STEP, SUMMARY, of_key, past, talk
+from tests.panel.past import STEP, SUMMARY, key_of, of_key, past, talk
 from tests.panel.talking import png
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -205,3 +206,15 @@ async def test_an_erase_says_what_goes_and_what_stays(desk: Desk) -> None:
         lambda connection: connection.execute(audit.select().where(audit.c.target == f"session:{one}")).all()
     )
     assert [row.what for row in rows] == ["session.erase"]
+
+
+async def test_who_talks_in_the_panel_is_called_by_their_key(desk: Desk) -> None:
+    secret = await desk.key()
+    number = await key_of(desk, secret)
+    room = Address("web", Own(number, "assistant", "named").room)
+    one = await past(desk, room, talk("hello", "Good day."), person=f"web:{number}")
+    async with desk.sit() as sitting:
+        await sitting.open("/panel/keys/" + str(number))
+        name = await sitting.page.locator("h1").inner_text()
+        await sitting.open(f"{PAGE}/{one}")
+        await expect(sitting.page.locator(".bubble.mine strong")).to_have_text(name)

@@ -11,10 +11,11 @@ import yaml
 from playwright.async_api import Browser, Locator, expect
 
 from hub import logs
-from hub.accounts.audit import By
+from hub.accounts.audit import Act, By
 from hub.accounts.definitions import Change
 from hub.records import jobs
 from hub.records.jobs import Job
+from hub.store import Connection
 from tests.e2e.here import running_hub
 from tests.e2e.hub import demo_config
 from tests.hub.held import held
@@ -173,3 +174,27 @@ async def test_work_that_failed_says_why_and_what_is_over_cannot_be_stopped(desk
 async def test_it_is_for_admins(desk: Desk, path: str) -> None:
     async with desk.sit("user", javascript=False) as sitting:
         await sitting.open(f"{PAGE}{path}", 403)
+
+
+async def test_the_audit_leads_to_what_was_changed_and_tells_times_as_times(desk: Desk) -> None:
+    async with desk.here.http() as client:
+        made = {"name": "audited", "expires_at": 1_999_999_999}
+        answer = await client.post("/admin/api-key/apply", json=made)
+    number, now = answer.raise_for_status().json()["data"]["id"], desk.here.engine.clock()
+
+    def note(connection: Connection) -> None:
+        by = Act(connection=connection, what="dead.discard", now=now, by=By(called="somebody"))
+        by.note("key:4242", after={"message": "led#1", "key_id": number})
+
+    await desk.here.store.write(note)
+    async with desk.sit() as sitting:
+        await sitting.open(f"{PAGE}/audit")
+        row = sitting.page.get_by_role("row").filter(has_text="audited")
+        await expect(row.locator("ins time").last).to_have_attribute("datetime", "2033-05-18T03:33:19Z")
+        await expect(row).not_to_contain_text("owner_id")
+        other = sitting.page.get_by_role("row").filter(has_text="somebody")
+        await expect(other.get_by_role("link", name="led#1")).to_have_attribute("href", "/panel/trace?id=led%231")
+        await expect(other.get_by_role("link", name=str(number))).to_have_attribute("href", f"/panel/keys/{number}")
+        await expect(other.get_by_role("link", name="key:4242")).to_have_count(0)
+        await row.get_by_role("link", name=f"key:{number}").click()
+        await expect(sitting.page.locator("h1")).to_have_text("audited")

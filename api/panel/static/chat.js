@@ -8,6 +8,11 @@ const pulse = document.querySelector("[data-pulse]");
 const token = room.querySelector("[name=token]")?.value ?? "";
 const ask = { "X-Panel-Token": token, Accept: "application/json" };
 const log = logging(room, stop);
+const hint = room.querySelector("[data-hint]");
+if (hint) {
+  hint.textContent = hint.dataset.hint; // what it said holds where this does not run
+  hint.classList.add("of-keys");
+}
 const composer = composing(room, log, ask, begun);
 
 function stop() {

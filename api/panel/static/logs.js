@@ -27,6 +27,7 @@ function show(event) {
 }
 
 function tell() {
+  for (const icon of pause.querySelectorAll("[data-log-icon]")) icon.hidden = (icon.dataset.logIcon === "play") !== stopped();
   word.textContent = stopped() ? word.dataset.go : word.dataset.pause;
   count.textContent = held.children.length;
   count.hidden = held.children.length === 0;
