@@ -84,7 +84,7 @@ async def _places(desk: Desk) -> dict[str, str]:
     await past(desk, Address("web", "r" * 100), said, agent=AGENT, model=MODEL)
     dead = (await here.store.read(lambda connection: deadletters.newest(connection, f"channel:{CHANNEL}", 1)))[0].id
     return {page.name: page.path for page in pages()} | {
-        "by agent": "/panel?by=agent",
+        "by agent": "/panel/overview?by=agent",
         "lobby": "/panel/chat/lobby",
         "channel": f"/panel/channels/{await _id(here, 'channel', CHANNEL)}",
         "agent": f"/panel/agents/{await _id(here, 'agent', AGENT)}",
