@@ -165,7 +165,7 @@ class TestRoutes:
     async def test_L2_no_route_answers_without_a_key_but_those_that_say_so(self, facade: Facade, store: Store) -> None:
         app = create_app(FakeHub(store).hub())
         opened = {"/health", "/ready", "/docs", "/openapi.json", "/webhooks/<kind>/<channel>"}
-        opened |= {"/panel/login", "/panel/prefer", "/panel/static/<version>/<name>", "/panel/<path:rest>"}
+        opened |= {"/", "/panel/login", "/panel/prefer", "/panel/static/<version>/<name>", "/panel/<path:rest>"}
         async with facade.http(None) as client:
             for rule in app.url_map.iter_rules():
                 if rule.rule in opened:
