@@ -24,8 +24,9 @@ How to add a page, say `keys`:
    `view.key.payer` unless `view.is_admin`; hiding it in the template is not enough, and a POST asks again.
    `page.get` and `page.post` are for everything else. They return a response: `view.render(template, ...)`,
    `view.done(sentence)` (go back with a message), `view.go(path)`, `view.json(value)` for a module. A form's fields
-   are `await view.form()`. What hub/errors.py has is raised, and shown as a sentence: where a form was sent, on the
-   page that it came from.
+   are `await view.form()`; where it would do harm to do it twice, the form is `ui.form(..., once=true)` and
+   `await view.once()` the id to do it under. What hub/errors.py has is raised, and shown as a sentence:
+   where a form was sent, on the page that it came from.
    A form that edits what others may edit too is `meanwhile.made_from(values)`, drawn with `ui.form(..., made=form)`,
    and asks `meanwhile.overtaken` before it saves.
 2. `api/panel/templates/keys.html`, which extends `frame.html` and fills the block `main`. The parts of pages are

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -244,7 +243,7 @@ async def test(view: View, id: int) -> Response:
     to = posting.address(name, chat, thread)
     said = posting.text(form.get("text"))
     at = view.hub.clock()
-    record = await deliveries.post(f"dlv_{uuid.uuid4().hex}", to, posting.parts(said), TEST_WAIT, at + DAY)
+    record = await deliveries.post(f"dlv_{await view.once()}", to, posting.parts(said), TEST_WAIT, at + DAY)
     match record.status:
         case "delivered":
             return view.done(view.say("The message arrived."))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from api.panel.forms import Form, wrong
 from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
-from hub.accounts import groups, keyring, money, permits
+from hub.accounts import groups, idempotency, keyring, money, permits
 from hub.accounts.audit import Act
 from hub.accounts.definitions import Stale
 from hub.accounts.grants import Holder
@@ -93,11 +93,11 @@ async def create(view: View) -> Response:
         if view.is_admin:
             said = wire.fit(key_form.of_admin(form), NewKey, strict=False)
             values = said.columns()
-            made = await change("key.create", lambda act: units.make(act, said.name, values))
+            made = await _once(view, "key.create", lambda act: units.make(act, said.name, values))
         else:
             new = wire.fit(key_form.of_user(form), NewOwnKey, strict=False)
             values = own_keys.rights(new, owner)
-            made = await change("key.create", lambda act: units.make(act, new.name, values, owner.id))
+            made = await _once(view, "key.create", lambda act: units.make(act, new.name, values, owner.id))
     except RequestError as error:
         return await _form(view, Form(values=key_form.typed(form), wrong=wrong(view, error, key_form.WRONG)), 400)
     return _secret(view, *made)
@@ -150,15 +150,16 @@ async def update(view: View, id: int) -> Response:
 async def recharge(view: View, id: int) -> Response:
     """Add to its balance, once for each form."""
     _admin(view)
-    form = await view.form()
-    given, once = form.get("balance", "").strip(), form.get("once", "")
+    form, once = await view.form(), await view.once()
     try:
-        amount = money.amount(given, "balance")
-        await change("key.recharge", lambda act: units.recharge(act, id, amount, f"panel:{id}:{once}"))
+        amount = money.amount(form.get("balance", "").strip(), "balance")
+        await change("key.recharge", lambda act: units.recharge(act, id, amount, once))
     except RequestError as error:
         told = wrong(view, error, {"balance": N_("An amount above 0, such as 12.50.")})
         return view.render("key.html", 400, page=page, **await _shown(view, id, Form(values=dict(form), wrong=told)))
-    return view.done(view.say("{amount} were added to the balance.", amount=view.words.money(amount)))
+    return view.done(
+        view.say("{amount} were added to the balance.", amount=view.words.money(amount)), f"{page.path}/{id}"
+    )
 
 
 @page.post("/<int(max=2147483647):id>/rotate")
@@ -166,7 +167,8 @@ async def rotate(view: View, id: int) -> Response:
     """Give it another secret, and show that this once."""
     grace = msgspec.convert((await view.form()).get("grace", "0"), Grace, strict=False)
     owner = _maker(view)
-    return _secret(view, *await change("key.rotate", lambda act: units.rotate(act, _handled(owner, act, id), grace)))
+    made = await _once(view, "key.rotate", lambda act: units.rotate(act, _handled(owner, act, id), grace))
+    return _secret(view, *made)
 
 
 @page.post("/<int(max=2147483647):id>/revoke")
@@ -191,7 +193,27 @@ async def _form(view: View, form: Form, status: int = 200, account: Account | No
     )
 
 
-def _secret(view: View, account: Account, secret: str) -> Response:
+async def _once(view: View, what: str, unit: Callable[[Act], tuple[Account, str]]) -> tuple[Account, str | None]:
+    """The key that a unit gives a secret, and that secret; a form that is sent again gives none, and gets the key."""
+    once = await view.once()
+
+    def first(act: Act) -> tuple[Account, str | None]:
+        claim = idempotency.begin(act.connection, view.key.id, f"panel:{once}", what, act.now)
+        if claim.body is not None:
+            return keyring.account(act.connection, int(claim.body), act.now), None
+        account, secret = unit(act)
+        idempotency.finish(act.connection, claim, 200, str(account.key.id).encode())
+        return account, secret
+
+    return await change(what, first)
+
+
+def _secret(view: View, account: Account, secret: str | None) -> Response:
+    if secret is None:
+        told = view.say(
+            "This was done when the form was first sent. The secret was shown then; rotate it if you lack it."
+        )
+        return view.done(told, f"{page.path}/{account.key.id}")
     usable = (
         each.name for each in view.hub.names() if permits.may_use(account.key, each.kind, each.name, public=each.public)
     )
@@ -230,7 +252,6 @@ async def _shown(view: View, id: int, form: Form | None = None) -> dict[str, Any
         "month": month_end(now),
         "state_of": state_of,
         "theirs": SOURCES,
-        "once": uuid.uuid4().hex,
         "roles": ROLES,
         "form": form or Form(values={}),
     }

@@ -171,8 +171,11 @@ async def failed(error: Exception) -> Response | HTTPException:
     if not wants_page:
         return errors.response(request.path, problem)
     if isinstance(error, Unauthorized):
-        to = "" if request.method == "POST" else f"?{urlencode({'next': who.path})}"
-        return who.go(f"{guard.PATH}/login{to}")
+        sent = request.method == "POST"
+        asked = {"next": back() if sent else who.path}
+        if sent or guard.COOKIE in request.cookies:
+            asked["ended"] = "1"
+        return who.go(f"{guard.PATH}/login?{urlencode(asked)}")
     is_told = isinstance(error, RequestError) and not isinstance(error, Forbidden | NotFound)
     if request.method == "POST" and is_told and who.key is not None:
         return who.done(str(error), back(), kind="bad")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
@@ -146,6 +147,7 @@ def environment(language: Language) -> Environment:
         "drawn": icons.icon,
         "labelled": labelled,
         "numbers": Numbers,
+        "fresh": lambda: uuid.uuid4().hex,
         "plain": plain,
         "trimmed": forms.trimmed,
         "options": forms.options,

@@ -139,7 +139,7 @@ async def ask(view: View) -> Response:
     _for_admins(view)
     sought = await _sought(view, dict(await view.form()))
     given = {name: getattr(sought, name) for name in Sought.__struct_fields__}
-    job = await begin("export", Wanted(what="sessions", **given))
+    job = await begin("export", Wanted(what="sessions", **given), await view.once())
     return view.go(f"{page.path}/exports/{job.id}")
 
 

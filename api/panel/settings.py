@@ -135,7 +135,7 @@ async def backups(view: View) -> dict[str, Any]:
 async def back_up(view: View) -> Response:
     """Make one, in the background."""
     check_backup()
-    await begin("backup", Nothing())
+    await begin("backup", Nothing(), await view.once())
     return view.done(view.say("The backup is being made; you may leave this page."), f"{page.path}/backup")
 
 

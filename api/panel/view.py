@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Literal, TypeVar, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 from quart import Quart, Response, current_app, g, redirect, request
@@ -147,6 +149,11 @@ class Guest:
         """The fields of the form that was sent."""
         return await fields()
 
+    async def once(self) -> str:
+        """What names the form that was sent, however often it is sent: 32 hex digits, for what is done once by them."""
+        given = (await fields()).get("once") or uuid.uuid4().hex
+        return sha256(f"{self.key and self.key.id} {request.path} {given}".encode()).hexdigest()[:32]
+
     async def files(self) -> MultiDict[str, FileStorage]:
         """The files that were sent with it."""
         return await request.files
@@ -233,9 +240,9 @@ def _flash(cookie: str | None) -> Flash | None:
 
 def back() -> str:
     """The page that a form was sent from, as far as the browser says."""
-    came = request.headers.get("Referer", "")
-    here = f"{request.scheme}://{request.host}"
-    return guard.local(came.removeprefix(here)) if came.startswith(f"{here}/") else guard.local(None)
+    came = urlsplit(request.headers.get("Referer", ""))
+    is_ours = came.netloc == request.host  # a proxy before us may have the scheme differ
+    return guard.local(came._replace(scheme="", netloc="", fragment="").geturl() if is_ours else None)
 
 
 def set_cookie(answer: Response, name: str, value: str, seconds: int) -> None:

@@ -24,6 +24,8 @@ from channels.feishu.errors import translated as of_feishu
 from channels.telegram.errors import translated as of_telegram
 from hub.errors import ChannelError
 from tests.panel.desk import NARROW, Desk, Sitting
+from tests.panel.test_keys import posted
+from tests.panel.test_once import done
 from tests.platforms.telegram import PRIVATE, TelegramServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -172,6 +174,22 @@ class TestPeople:
             await sitting.page.get_by_role("button", name="Send").click()
             await expect(sitting.page.get_by_text("The message arrived.")).to_be_visible()
             await telegram.wait_text("is anybody there?")
+
+    async def test_a_test_message_whose_form_is_sent_twice_is_one(
+        self, desk: Desk, telegram: TelegramServer, name: str
+    ) -> None:
+        async with desk.sit() as sitting:
+            await add(sitting, telegram, name)
+            await is_(sitting, "Connected")
+            telegram.say("hello")  # a bot may write to whom wrote to it
+            await telegram.wait_sent(PRIVATE, 1)
+            form = sitting.page.locator("form[action$='/test']")
+            path, once = await form.get_attribute("action"), await form.locator("[name=once]").input_value()
+            assert path is not None
+            for _ in range(2):
+                assert (await posted(sitting, path, chat=str(PRIVATE), text="only once", once=once)).ok
+            await telegram.wait_text("only once")
+            assert await done(desk, "post", f"{name}:{PRIVATE}") == 1
 
 
 class TestForm:

@@ -148,7 +148,13 @@ class TestEnd:
                 facade.fake.now += logins.LASTS - 1
                 assert await goes_on(client)
             facade.fake.now += logins.LASTS
-            assert not await goes_on(client)
+            answer = await client.get(PAGE)
+            assert "You were logged out" in (await client.get(answer.headers["Location"])).text
+
+    async def test_who_was_never_logged_in_was_not_logged_out(self, facade: Facade) -> None:
+        async with browser(facade) as client:
+            answer = await client.get(PAGE)
+            assert "You were logged out" not in (await client.get(answer.headers["Location"])).text
 
     @pytest.mark.parametrize("how", ["deleted", "inactive", "expired", "rotated"])
     async def test_it_ends_with_its_key(self, facade: Facade, store: Store, how: str) -> None:

@@ -1,6 +1,7 @@
 // Where one writes: a draft that survives a reload, files, commands, and what could not be sent.
 import { attaching } from "./chat-files.js";
 import { commands } from "./chat-commands.js";
+import { door } from "./forms.js";
 
 export function composing(room, log, ask, begun) {
   const form = room.querySelector("[data-compose]");
@@ -40,7 +41,7 @@ export function composing(room, log, ask, begun) {
     for (const [name, value] of Object.entries({ ...ask, "Idempotency-Key": what.key })) request.setRequestHeader(name, value);
     const bar = bubble.querySelector("progress");
     request.upload.addEventListener("progress", ({ loaded, total }) => ((bar.max = total), (bar.value = loaded)));
-    request.addEventListener("load", () => (request.status < 300 ? sent(bubble, what, request) : failed(bubble, what, reason(request))));
+    request.addEventListener("load", () => (request.status < 300 ? sent(bubble, what, request) : refused(bubble, what, request)));
     request.addEventListener("error", () => failed(bubble, what, said.notSent));
     if (what.press) {
       request.setRequestHeader("Content-Type", "application/json");
@@ -76,6 +77,15 @@ export function composing(room, log, ask, begun) {
     again.addEventListener("click", () => (bubble.remove(), send(what)));
     away.addEventListener("click", () => (bubble.remove(), unsent.set(""), log.arrange()));
     log.toEnd();
+  }
+
+  function refused(bubble, what, request) {
+    if (request.status !== 401) return failed(bubble, what, reason(request));
+    failed(bubble, what, said.loggedOut);
+    const link = document.createElement("a");
+    link.href = door();
+    link.textContent = said.logIn;
+    bubble.querySelector(".error").append(" ", link);
   }
 
   function waiting(what) {

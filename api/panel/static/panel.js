@@ -1,6 +1,7 @@
 // Improves what works without it; each module looks for what it improves.
 import { copying } from "./copy.js";
 import { dialogs } from "./dialogs.js";
+import { forms } from "./forms.js";
 import { follow } from "./live.js";
 import { plots, pointing } from "./plots.js";
 import { times } from "./times.js";
@@ -16,4 +17,5 @@ improve(document);
 dialogs(document);
 pointing();
 toasts(document);
+forms(document);
 follow(document, improve);

@@ -1,5 +1,7 @@
 // What the hub sends as it happens: over a connection that is made anew when it breaks, and let go while nobody looks,
 // for a browser holds six of them at a time, for all of its tabs.
+import { leave } from "./forms.js";
+
 const AGAIN = 2000; // ms
 
 export function stream(address, hears, { on, off }) {
@@ -17,7 +19,7 @@ export function stream(address, hears, { on, off }) {
     });
     source.addEventListener("away", lost);
     source.addEventListener("error", lost);
-    source.addEventListener("ended", () => location.reload()); // which leads to the login
+    source.addEventListener("ended", leave);
   }
 
   function lost() {
