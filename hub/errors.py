@@ -87,8 +87,8 @@ class NotFound(RequestError):
 class Ambiguous(RequestError):
     """What the request names may be several things: `candidates` are the names of some of them."""
 
-    def __init__(self, message: str, candidates: Sequence[str], *, param: str) -> None:
-        super().__init__(message, param=param)
+    def __init__(self, message: str, candidates: Sequence[str] = (), *, param: str | None = None) -> None:
+        super().__init__(message, param=param, code="ambiguous")
         self.candidates = tuple(candidates)
 
 

@@ -233,7 +233,7 @@ async def test_a_turn_that_is_killed_everywhere_is_one_turn(journey: Journey) ->
     assert steps == sorted(steps), "the model was asked again for a finished step"
     async with journey.follow("lobby") as lines:
         journey.upstream.admit()
-        await line_with(lines, "All is told.")
+        await line_with(lines, '"kind":"agent"},"text":' + msgspec.json.encode(ANSWER).decode())  # as below
         await journey.say(NEXT)
         asked = await journey.upstream.wait_held()
         journey.upstream.admit()
