@@ -110,7 +110,7 @@ async def test_a_backup_is_made_now_downloaded_and_restored_into_another_hub(des
             await expect(page.get_by_role("progressbar")).to_be_visible()
             await expect(page.locator(".progress")).to_contain_text("Packing")
         async with page.expect_download() as found:
-            await page.get_by_role("link", name="Download").first.click()
+            await page.locator("tbody tr").first.get_by_role("link", name="Download").click()
         await (await found.value).save_as(tmp_path / "backup.zip")
         await expect(page.locator("tbody tr").first).to_contain_text("kept for a day")
         assert await sitting.violations() == []
