@@ -151,8 +151,11 @@ class Guest:
 
     async def once(self) -> str:
         """What names the form that was sent, however often it is sent: 32 hex digits, for what is done once by them."""
-        given = (await fields()).get("once") or uuid.uuid4().hex
-        return sha256(f"{self.key and self.key.id} {request.path} {given}".encode()).hexdigest()[:32]
+        form = await fields()
+        given = form.get("once") or uuid.uuid4().hex
+        # With what it says: who goes back to it and says something else means another thing to be done.
+        said = sorted(form.items(multi=True))
+        return sha256(f"{self.key and self.key.id} {request.path} {given} {said}".encode()).hexdigest()[:32]
 
     async def files(self) -> MultiDict[str, FileStorage]:
         """The files that were sent with it."""
