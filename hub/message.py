@@ -11,6 +11,9 @@ from hub.errors import RequestError
 
 NAME = re.compile(r"[a-z0-9_-]+")
 """What channels, agents and models may be called."""
+_OF_TURN = re.compile(r"(.+)\.(?:reply|\d+\.\d+)")
+"""A turn's answer, or what a tool of it posted: by the step and the call."""
+_AGAIN = re.compile(r"#\d+$")
 
 API = "api"
 """The reserved channel name of conversations that programs hold over HTTP."""
@@ -239,6 +242,12 @@ def reply_id(turn: str) -> str:
     return f"{turn}.reply"
 
 
+def turn_of(delivery: str) -> str | None:
+    """The id of the turn that answered or posted with a delivery, by the delivery's id; None where it names none."""
+    found = _OF_TURN.fullmatch(first_try(delivery))
+    return None if found is None else found[1]
+
+
 COMPACTION = "compaction"
 """The inbox of what is to be summed up; a lane is a session."""
 
@@ -264,6 +273,11 @@ def last_try(id: str) -> str | None:
     if not stem or not number.isdecimal() or int(number) < 2:
         return None
     return stem if int(number) == 2 else f"{stem}#{int(number) - 1}"
+
+
+def first_try(id: str) -> str:
+    """The id that this one is a try of, the first or a later one."""
+    return _AGAIN.sub("", id)
 
 
 def next_try(id: str) -> str:

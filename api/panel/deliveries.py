@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -11,14 +10,14 @@ from quart import Response
 
 from api import current, posting
 from api.acts import by, change
-from api.panel import mends
-from api.panel.pages import Page, pages
+from api.panel import forms, mends
+from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
-from hub.accounts import turns
+from hub.accounts import definitions, turns
 from hub.delivery import deliveries
 from hub.errors import Conflict, NotFound, RequestError
-from hub.message import Delivery, File, Message, agent_inbox
+from hub.message import Delivery, File, Message, agent_inbox, turn_of
 from hub.records import deadletters, outgoing
 from hub.records.deadletters import DeadLetter
 from hub.records.outgoing import Outgoing, State, Wanted
@@ -55,7 +54,6 @@ UNANSWERED = {
 }
 TABS = ((N_("To chats"), page.path), (N_("To agents"), f"{page.path}/incoming"))
 FILTERS = ("channel", "address", "id")
-_POSTED = re.compile(r"(.+?)\.(?:reply|\d+\.\d+)(?:#\d+)?")
 
 
 @page.shows("deliveries.html", live=("list",))
@@ -68,9 +66,7 @@ async def state(view: View) -> dict[str, Any]:
     every = Wanted(channel=wanted.channel, address=wanted.address, id=wanted.id)
     name = "\n".join(["deliveries", *(asked[each] for each in FILTERS)])
     counted = await view.shared(name, lambda connection: outgoing.count(connection, every), fresh=FRESH)
-    channels = [one.name for one in await view.hub.definitions.list("channel")]
-    if asked["channel"] and asked["channel"] not in channels:
-        channels.append(asked["channel"])
+    channels = await view.shared("channel ids", lambda connection: definitions.ids(connection, "channel"))
     return {
         "found": found,
         "asked": asked,
@@ -78,7 +74,7 @@ async def state(view: View) -> dict[str, Any]:
         "states": STATES,
         "switch": _switch(view, asked["state"], counted),
         "narrowed": any(asked[each] for each in FILTERS),
-        "channels": [(each, each) for each in channels],
+        "channels": forms.options(list(channels), asked["channel"]),
         "words": words,
         "why": _why(view),
         "path": path_of,
@@ -92,12 +88,10 @@ async def incoming(view: View) -> dict[str, Any]:
     inbox, part = agent_inbox(agent) if agent else None, view.part(SHOWN, float, int, int)
     found = await view.hub.store.read(lambda connection: deadletters.list_incoming(connection, inbox, part))
     agents = [named.name for named in view.hub.names() if named.kind == "agent"]
-    if agent and agent not in agents:
-        agents.append(agent)
     return {
         "found": found,
         "agent": agent,
-        "agents": [(each, each) for each in agents],
+        "agents": forms.options(agents, agent),
         "tabs": TABS,
         "words": words,
         "unanswered": UNANSWERED,
@@ -116,7 +110,6 @@ async def message(view: View, id: str) -> dict[str, Any]:
         "unanswered": UNANSWERED,
         "reasons": REASONS,
         "files": _files(one.said),
-        "there": _there(view),
         "path": letter_path,
     }
 
@@ -165,8 +158,8 @@ async def detail(view: View, id: str) -> dict[str, Any]:
     def unit(connection: Connection) -> dict[str, Any]:
         one, *earlier = _tries(connection, id)
         sent = deliveries.parts(connection, one.delivery.id) if one.delivery else ()
-        posted = _POSTED.fullmatch(one.id)
-        turn = turns.find(connection, posted[1]) if posted else None
+        asked = turn_of(one.id)
+        turn = turns.find(connection, asked) if asked else None
         return {"one": one, "earlier": earlier, "taken": sent, "turn": turn}
 
     shown = await view.hub.store.read(unit)
@@ -175,7 +168,6 @@ async def detail(view: View, id: str) -> dict[str, Any]:
         "states": STATES,
         "reasons": REASONS,
         "why": _why(view),
-        "there": _there(view),
         "can_edit": _can_edit(shown["one"]),
         "files": _files(shown["one"].delivery),
         "path": path_of,
@@ -228,9 +220,9 @@ async def discard(view: View, id: str) -> Response:
 def dead_path(inbox: str) -> str:
     """Where the messages of an inbox are shown that want a decision."""
     kind, _, name = inbox.partition(":")
-    return (
-        f"{page.path}?{urlencode({'state': 'dead', 'channel': name})}" if kind == "channel" else f"{page.path}/incoming"
-    )
+    if kind != "channel":
+        return f"{page.path}/incoming"
+    return f"{page.path}?{urlencode({'state': 'dead', 'channel': name})}"
 
 
 def path_of(id: str) -> str:
@@ -290,10 +282,6 @@ def _why(view: View) -> Any:
         return view.say(REASONS[one.reason]) if one.reason in REASONS else one.reason or ""
 
     return why
-
-
-def _there(view: View) -> set[str]:
-    return {one.name for one in pages() if one.open_to(view.key)}
 
 
 def _tries(connection: Connection, id: str) -> Sequence[Outgoing]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,8 +10,8 @@ from quart import Response
 from api import downloads
 from api.acts import change
 from api.admin.jobs import begin
-from api.panel import transcripts, work
-from api.panel.pages import Page, pages
+from api.panel import forms, transcripts, work
+from api.panel.pages import Page
 from api.panel.transcripts import MARKS
 from api.panel.view import View
 from api.panel.words import N_
@@ -67,15 +66,9 @@ async def state(view: View) -> dict[str, Any]:
         "filtered": any(asked.values()),
         "narrowed": any(value for name, value in asked.items() if name != "q"),
         "statuses": [(name, view.say(said)) for name, said in STATUSES.items()],
-        "channels": _names([API, *view.hub.channels()] if view.is_admin else [API], asked["channel"]),
-        "agents": _names(agents, asked["agent"]),
+        "channels": forms.options([API, *view.hub.channels()] if view.is_admin else [API], asked["channel"]),
+        "agents": forms.options(agents, asked["agent"]),
     }
-
-
-def _names(known: Sequence[str], asked: str) -> list[tuple[str, str]]:
-    """What can be chosen, what is asked for among it: also what is not there any more was talked to."""
-    all_ = known if asked in ("", *known) else [*known, asked]
-    return [(name, name) for name in all_]
 
 
 @page.shows("session.html", rule=f"/{ID}")
@@ -95,8 +88,7 @@ async def session(view: View, id: int) -> dict[str, Any]:
         }
 
     shown = await view.hub.store.read(unit)
-    there = {one.name for one in pages() if one.open_to(view.key)}
-    return {**shown, "place": transcripts.place, "marks": MARKS, "there": there}
+    return {**shown, "place": transcripts.place, "marks": MARKS}
 
 
 @page.get(f"/{ID}/files/<int(max={HIGHEST}):entry>/<int(max=1000):index>")

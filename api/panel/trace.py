@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.panel import timelines
-from api.panel.pages import Page, pages
+from api.panel.pages import Page
 from api.panel.timelines import OPEN, OUTCOMES, TITLES, WIDE, Drawn
 from api.panel.view import View
 from api.panel.words import N_
@@ -33,7 +33,6 @@ async def state(view: View) -> dict[str, Any]:
     given = view.query.get("id", "").replace("\x00", "").strip()[:LONGEST]
     said = {
         "given": given,
-        "there": {one.name for one in pages()},
         "titles": TITLES,
         "outcomes": OUTCOMES,
         "icons": timelines.ICONS,

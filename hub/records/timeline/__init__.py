@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,9 +13,9 @@ from hub.accounts import turns
 from hub.accounts.turns import TurnRecord
 from hub.errors import Ambiguous, NotFound
 from hub.memory import Said, Stepped
-from hub.message import API, Message, agent_inbox, next_try
+from hub.message import API, Message, agent_inbox, first_try, next_try, turn_of
 from hub.model import Pace, Usage
-from hub.records.timeline.deliveries import AGAIN, carriers, delivery_of, posts_of, receipts_of, sent_of
+from hub.records.timeline.deliveries import carriers, delivery_of, posts_of, receipts_of, sent_of
 from hub.records.timeline.events import Event, Sent, Timeline, Tokens, between
 from hub.store.tables import entries, lanes, messages, receipts
 from hub.store.tables import turns as turn_rows
@@ -25,7 +24,6 @@ __all__ = ["Event", "Sent", "Timeline", "Tokens", "find"]
 CANDIDATES = 10
 """How many are named where an id may mean several."""
 MOST_JOINED = 100
-_OF_TURN = re.compile(r"(.+)\.(?:reply|\d+\.\d+)")
 
 
 def find(connection: Connection, given: str) -> Timeline:
@@ -58,7 +56,7 @@ def _by_id(connection: Connection, id: str) -> Iterator[str]:
         row = _message(connection, id)
         reason = "" if row is None else row.reason or ""
         yield reason.removeprefix("merged:") if reason.startswith("merged:") else id
-    elif carriers(connection, [id]) or receipts_of(connection, [AGAIN.sub("", id)]):
+    elif carriers(connection, [id]) or receipts_of(connection, [first_try(id)]):
         yield _owner(connection, id)
 
 
@@ -75,9 +73,8 @@ def _by_platform(connection: Connection, id: str) -> Iterator[str]:
 
 def _owner(connection: Connection, delivery: str) -> str:
     """The turn that posted something, or else the delivery itself."""
-    id = AGAIN.sub("", delivery)  # noqa: A001
-    stem = _OF_TURN.fullmatch(id)
-    return stem[1] if stem is not None and _is_turn(connection, stem[1]) else id
+    turn = turn_of(delivery)
+    return turn if turn is not None and _is_turn(connection, turn) else first_try(delivery)
 
 
 def _is_turn(connection: Connection, id: str) -> bool:

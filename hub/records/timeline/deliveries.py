@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,13 +9,12 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from hub.delivery.deliveries import PartReceipt, receipt
-from hub.message import Delivery, next_try, reply_id
+from hub.message import Delivery, first_try, next_try, reply_id
 from hub.records.timeline.events import Event, Sent, between
 from hub.store.tables import messages, receipts
 
 MOST_CALLS = 16
 """So many posts of a step that did not end are looked for."""
-AGAIN = re.compile(r"#\d+$")
 
 
 def posts_of(turn: str, calls: Sequence[int]) -> list[str]:
@@ -32,12 +30,12 @@ def sent_of(connection: Connection, ids: Sequence[str], events: list[Event]) -> 
     while waiting:  # one that was dead and retried is carried on by <id>#2
         rows = carriers(connection, waiting)
         for row in rows:
-            carried.setdefault(AGAIN.sub("", row.mid), []).append(row)
+            carried.setdefault(first_try(row.mid), []).append(row)
         waiting = [next_try(row.mid) for row in rows if row.outcome == "dead" and row.reason == "retried"]
     parts: dict[str, list[PartReceipt]] = {}
     tries = {row.mid for rows in carried.values() for row in rows}  # one that was edited has parts of its own
     for row in receipts_of(connection, sorted({*ids, *tries})):
-        parts.setdefault(row.delivery if row.delivery in ids else AGAIN.sub("", row.delivery), []).append(receipt(row))
+        parts.setdefault(row.delivery if row.delivery in ids else first_try(row.delivery), []).append(receipt(row))
     found = [each for each in ids if each in carried or each in parts]
     for each in found:
         for row in carried.get(each, ()):
