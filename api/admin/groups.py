@@ -113,5 +113,5 @@ def forget(act: Act, id: int) -> Group:
 
 
 def told(group: Group) -> dict[str, Any]:
-    """What the audit says of a group."""
+    """What can be changed of a group, as the audit has it."""
     return {"name": group.name, "key": group.key}

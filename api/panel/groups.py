@@ -7,18 +7,20 @@ from typing import Any
 
 import msgspec
 from quart import Response
+from werkzeug.datastructures import MultiDict
 
 from api import wire
 from api.acts import change
 from api.admin.grants import bind
-from api.admin.groups import SavedGroup, forget, keep
+from api.admin.groups import SavedGroup, forget, keep, told
+from api.panel import meanwhile
 from api.panel.forms import Form, wrong
 from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
 from hub.accounts import grants, groups
 from hub.accounts.audit import Act
-from hub.accounts.definitions import Shown
+from hub.accounts.definitions import Shown, Stale
 from hub.accounts.grants import Grantable, Holder, Side, Sought
 from hub.accounts.groups import Group
 from hub.errors import RequestError
@@ -61,20 +63,46 @@ async def state(view: View) -> dict[str, Any]:
 @page.post("/new")
 async def create(view: View) -> Response:
     """Make a group."""
-    return await _save(view, None)
+    form = await view.form()
+    try:
+        values = _values(form)
+        await change("group.create", lambda act: keep(act, None, values))
+    except RequestError as error:
+        shown = Form(values=dict(form), wrong=wrong(view, error, WRONG))
+        return view.render("groups.html", 400, page=page, **await _shown(view, shown))
+    return view.done(view.say("The group is saved."), page.path)
 
 
 @page.get(ID)
 async def show(view: View, id: int) -> Response:
     """Where a group gets another name."""
-    group = await view.hub.store.read(lambda connection: groups.find(connection, id))
-    return _edit(view, group, Form(values={"name": group.name, "key": group.key}))
+    group = await _group(view, id)
+    return _edit(view, group, meanwhile.made_from(told(group)))
 
 
 @page.post(ID)
 async def update(view: View, id: int) -> Response:
     """Give it another name."""
-    return await _save(view, id)
+    form, group = await view.form(), await _group(view, id)
+    typed, known = dict(form), told(group)
+    if both := meanwhile.overtaken(form, typed, known):
+        return _edit(view, group, both, 409)
+
+    def unit(act: Act) -> None:
+        groups.hold(act.connection, id)
+        if told(groups.find(act.connection, id)) != known:
+            raise Stale(f"The group {id} was saved meanwhile.")
+        keep(act, id, values)
+
+    try:
+        values = _values(form)
+        await change("group.update", unit)
+    except Stale:
+        return await update(view, id)
+    except RequestError as error:
+        shown = Form(values=typed, wrong=wrong(view, error, WRONG), was=form.get(meanwhile.FIELD, ""))
+        return _edit(view, group, shown, 400)
+    return view.done(view.say("The group is saved."), page.path)
 
 
 @page.post(f"{ID}/delete")
@@ -118,20 +146,15 @@ def held(connection: Connection, holder: Holder) -> set[str]:
     return {str(Cell(holder=holder, kind=one.kind, id=one.definition_id)) for one in found.items}
 
 
-async def _save(view: View, id: int | None) -> Response:
-    form = await view.form()
+async def _group(view: View, id: int) -> Group:
+    return await view.hub.store.read(lambda connection: groups.find(connection, id))
+
+
+def _values(form: MultiDict[str, str]) -> dict[str, Any]:
+    """What a form says of a group; raises RequestError."""
     said = {"name": form.get("name", "").strip(), "key": form.get("key", "").strip() or None}
-    try:
-        values = msgspec.structs.asdict(wire.fit(said, SavedGroup))
-        del values["id"]
-        what = "group.create" if id is None else "group.update"
-        await change(what, lambda act: keep(act, id, values))
-    except RequestError as error:
-        shown = Form(values=dict(form), wrong=wrong(view, error, WRONG))
-        if id is None:
-            return view.render("groups.html", 400, page=page, **await _shown(view, shown))
-        return _edit(view, await view.hub.store.read(lambda connection: groups.find(connection, id)), shown, 400)
-    return view.done(view.say("The group is saved."), page.path)
+    wire.fit(said, SavedGroup)
+    return said
 
 
 def _edit(view: View, group: Group, form: Form, status: int = 200) -> Response:

@@ -32,6 +32,11 @@ def find(connection: Connection, id: int) -> Group:
     return _group(row)
 
 
+def hold(connection: Connection, id: int) -> None:
+    """A unit: have other changes of a group wait until this one is done."""
+    connection.execute(select(groups.c.id).where(groups.c.id == id).with_for_update())
+
+
 def save(connection: Connection, id: int | None, values: dict[str, Any], now: float) -> Group:
     """A unit: make a group, or write columns of one; raises NotFound, and Conflict for a name that is taken."""
     try:
@@ -47,7 +52,7 @@ def save(connection: Connection, id: int | None, values: dict[str, Any], now: fl
 
 def remove(connection: Connection, id: int) -> Group:
     """A unit: forget a group and its grants; its keys stay, without a group. Raises NotFound."""
-    connection.execute(select(groups.c.id).where(groups.c.id == id).with_for_update())
+    hold(connection, id)
     before = find(connection, id)
     connection.execute(update(keys).where(keys.c.group_id == id).values(group_id=None))
     connection.execute(delete(grants).where(grants.c.group_id == id))

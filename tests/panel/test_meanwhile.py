@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from hub.accounts import keyring
+from hub.accounts import groups, keyring
 from hub.accounts.keyring import Account
 from tests.panel.desk import NARROW, Desk, Sitting
 from tests.panel.test_agents import make
+from tests.panel.test_groups import make as make_group
 from tests.panel.test_keys import key_of
 from tests.panel.test_models import NOWHERE, SECRET, describe, press
 
@@ -213,6 +214,21 @@ async def test_channels_are_no_exception(desk: Desk) -> None:
             await save(other)
     settings = desk.here.engine.config.channels["shared-room"]
     assert (settings.groups, settings.allow) == ("mention", ("77",))
+
+
+async def test_of_a_group_one_renames_and_another_says_what_it_is_known_as(desk: Desk) -> None:
+    async with desk.sit() as sitting:
+        number = await make_group(sitting, "shared-group")
+        async with two(sitting, f"/panel/groups/{number}") as (one, other):
+            await one.get_by_label("Name", exact=True).fill("renamed-group")
+            await save(one)
+            await other.get_by_label("Known elsewhere as", exact=True).fill("crm-7")
+            alert = await overtaken(other)
+            await expect(alert.locator("dt")).to_have_text("Name")
+            await expect(alert.locator("dd")).to_have_text("renamed-group")
+            await save(other)
+    kept = await desk.here.store.read(lambda connection: groups.find(connection, number))
+    assert (kept.name, kept.key) == ("renamed-group", "crm-7")
 
 
 class TestGone:
