@@ -70,6 +70,20 @@ async def test_a_new_conversation_gets_an_address_and_a_place_in_the_list(desk: 
         await expect(talk.page.locator(".day")).to_have_text(["Today"])
 
 
+async def test_the_list_of_rooms_grows_around_who_is_in_it(desk: Desk) -> None:
+    async with desk.sit() as sitting:
+        talk = Talk(sitting)
+        await talk.open(LOBBY)
+        link = talk.page.locator("[data-rooms]").get_by_role("link", name="Lobby")
+        await link.focus()
+        async with desk.here.http() as client:
+            for room in ("new-room", "lobby"):
+                (await client.post(f"/api/v1/web/{room}", json={"text": "come over"})).raise_for_status()
+        added = talk.page.locator("[data-rooms]").get_by_role("link", name="new-room")
+        await expect(added).to_be_visible()
+        await expect(link).to_be_focused()
+
+
 async def test_a_tool_is_a_folded_line_and_its_post_arrives_live_in_the_lobby(desk: Desk) -> None:
     async with desk.sit("user") as reader, desk.sit(secret=await desk.key()) as sitting:
         lobby, talk = Talk(reader), Talk(sitting)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Page, Route, expect
 
 from hub import logs
 from hub.accounts import logins
@@ -17,15 +19,78 @@ HELD = 6
 """Connections to one server that a browser holds at a time."""
 
 
+async def change(desk: Desk, name: str) -> None:
+    """Have the overview show something new."""
+    await desk.here.engine.bus.commit(Publish(inbox=f"agent:{name}", lane="x", id="x", body=b"{}"))
+
+
 async def test_what_changes_is_shown_without_loading_the_page_again(desk: Desk) -> None:
     async with desk.sit() as sitting:
         await sitting.open("/panel/overview")
         await expect(sitting.page.locator(ON)).to_be_attached()
         await expect(sitting.page.get_by_text("nobody-hears")).to_have_count(0)
         await sitting.page.evaluate("window.stayed = true")
-        await desk.here.engine.bus.commit(Publish(inbox="agent:nobody-hears", lane="x", id="x", body=b"{}"))
+        await change(desk, "nobody-hears")
         await expect(sitting.page.get_by_text("nobody-hears")).to_be_visible()
         assert await sitting.page.evaluate("window.stayed")
+
+
+async def test_what_has_the_focus_keeps_it_while_all_around_it_is_renewed(desk: Desk) -> None:
+    async with desk.sit() as sitting:
+        await sitting.open("/panel/overview")
+        await expect(sitting.page.locator(ON)).to_be_attached()
+        link = sitting.page.locator("[data-live=now]").get_by_role("link", name="web", exact=True)
+        await link.focus()
+        await link.evaluate("link => (link.old = true)")
+        await change(desk, "beside-the-focus")
+        await expect(sitting.page.get_by_text("beside-the-focus")).to_be_visible()
+        await expect(link).to_be_focused()
+        assert await link.evaluate("link => link.old") is None
+
+
+Act = Callable[[Page], Awaitable[object]]
+HEARD = """window.heard = "";
+window.now = () => document.querySelector("[data-live=now]");
+window.EventSource = class extends EventSource {
+  constructor(...given) {
+    super(...given);
+    this.addEventListener("blocks", (event) => (window.heard += event.data));
+  }
+};"""
+WAYS: dict[str, tuple[Act, Act]] = {
+    "types": (
+        lambda page: page.evaluate("now().append(document.createElement('input')), now().lastChild.focus()"),
+        lambda page: page.evaluate("now().lastChild.blur()"),
+    ),
+    "selects": (
+        lambda page: page.evaluate("getSelection().selectAllChildren(now())"),
+        lambda page: page.evaluate("getSelection().empty()"),
+    ),
+    "is asked": (
+        lambda page: page.evaluate("now().append(document.createElement('dialog')), now().lastChild.showModal()"),
+        lambda page: page.evaluate("now().lastChild.close()"),
+    ),
+    "clicks": (lambda page: page.mouse.down(), lambda page: page.mouse.up()),
+}
+"""What somebody does in the midst of a block, and its end."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_nobody_is_interrupted_and_what_came_meanwhile_is_shown_afterwards(desk: Desk, way: str) -> None:
+    begin, end = WAYS[way]
+    name = f"while somebody {way}"
+    async with desk.sit() as sitting:
+        page = sitting.page
+        await page.add_init_script(HEARD)
+        await sitting.open("/panel/overview")
+        await expect(page.locator(ON)).to_be_attached()
+        await page.locator("[data-live=now] h2").first.hover()
+        await begin(page)
+        await change(desk, name)
+        await page.wait_for_function("name => heard.includes(name)", arg=name)
+        assert await page.get_by_text(name).count() == 0
+        await end(page)
+        await expect(page.get_by_text(name)).to_be_visible()
 
 
 async def test_it_leads_to_the_login_when_that_is_over(desk: Desk) -> None:
@@ -106,6 +171,6 @@ async def test_tabs_that_nobody_looks_at_let_others_in_and_go_on_later(desk: Des
         async with desk.here.http() as client:
             (await client.post("/api/v1/web/lobby", json={"text": "while-away"})).raise_for_status()
         logs.BOOK.keep(None, "info", {"event": "while-away", "level": "info"})
-        await desk.here.engine.bus.commit(Publish(inbox="agent:while-away", lane="x", id="x", body=b"{}"))
+        await change(desk, "while-away")
         await tabs[0].evaluate(LOOKS, True)
         await expect(tabs[0].get_by_text("while-away").first).to_be_visible()

@@ -148,6 +148,26 @@ async def test_work_tells_who_asked_how_far_it_is_and_is_stopped(desk: Desk) -> 
             await expect(line.get_by_role("link", name="Download")).to_have_count(0)
 
 
+async def test_who_does_not_stop_work_after_all_sees_it_go_on(desk: Desk) -> None:
+    store, now = desk.here.store, desk.here.engine.clock()
+    async with desk.sit() as sitting:
+        page = sitting.page
+        with held(desk.here.engine.config.data_dir):
+            await sitting.open(f"{PAGE}/backup")
+            await page.get_by_role("button", name="Back up now").click()
+            number = (await the_job(desk, "backup")).id
+            await sitting.open(f"{PAGE}/jobs")
+            stop = page.locator(f"#job-{number}").get_by_role("button", name="Stop", exact=True)
+            await stop.click()
+            await page.keyboard.press("Escape")
+            await expect(stop).to_be_focused()
+            await store.write(lambda connection: jobs.create(connection, "came-next", {}, None, now))
+            await expect(page.locator("tbody tr").filter(has_text="came-next")).to_be_visible()
+            await expect(stop).to_be_focused()
+        await page.keyboard.press("Tab")
+        await expect(page.locator(f"#job-{number}").get_by_role("link", name="Download")).to_be_visible()
+
+
 async def test_work_that_failed_says_why_and_what_is_over_cannot_be_stopped(desk: Desk) -> None:
     store, now = desk.here.store, desk.here.engine.clock()
     job, _ = await store.write(lambda connection: jobs.create(connection, "<b>odd</b>", {}, None, now))

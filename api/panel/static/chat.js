@@ -1,7 +1,9 @@
 // A room: what is said in it, as it is said.
 import { composing } from "./chat-compose.js";
 import { logging } from "./chat-log.js";
+import { renew } from "./renew.js";
 import { stream } from "./stream.js";
+import { times } from "./times.js";
 
 const room = document.querySelector("[data-room]");
 const pulse = document.querySelector("[data-pulse]");
@@ -48,7 +50,7 @@ stream(
     message: told(log.message),
     draft: told(log.draft),
     done: told(log.done),
-    rooms: told(({ html }) => (document.querySelector("[data-rooms]").innerHTML = html)),
+    rooms: told(({ html }) => renew(document.querySelector("[data-rooms]"), html, times)),
   },
   { on: () => (room.dataset.state = "on"), off: lost },
 );

@@ -1,4 +1,5 @@
 // Blocks of the page that the hub sends again when they change.
+import { renew } from "./renew.js";
 import { stream } from "./stream.js";
 
 export function follow(root, improve) {
@@ -10,18 +11,7 @@ export function follow(root, improve) {
     pulse.hidden = true;
     for (const [name, html] of Object.entries(JSON.parse(event.data))) {
       const place = main.querySelector(`[data-live="${name}"]`);
-      if (!place || place.querySelector("dialog[open]")) continue;
-      const template = root.createElement("template");
-      template.innerHTML = html;
-      const held = place.contains(root.activeElement) && root.activeElement;
-      const again = held && held.matches("summary[id]") ? `#${CSS.escape(held.id)}` : null;
-      if (held && !(again && template.content.querySelector(again))) continue; // nobody is interrupted
-      for (const fold of place.querySelectorAll("details[open][id]")) {
-        template.content.querySelector(`#${CSS.escape(fold.id)}`)?.setAttribute("open", "");
-      }
-      improve(template.content);
-      place.replaceChildren(template.content);
-      if (again) place.querySelector(again).focus({ preventScroll: true });
+      if (place) renew(place, html, improve);
     }
     main.dataset.liveState = "on";
   }
