@@ -89,6 +89,8 @@ MEASURES: tuple[tuple[str, Kind, str, tuple[Measure, ...]], ...] = (
     (N_("Cost"), "area", "money", ((N_("Cost"), lambda sums: sums.fee),)),
 )
 """Plots: a title, how it is drawn, how its values are said, and its lines; split by something, the first of them."""
+FAILED = {"failed": 4, "turns failed": 4, "not delivered": 2}
+"""What went wrong has colours of its own, the same in each plot."""
 
 
 @page.shows("overview.html", live=("now", "past"))
@@ -159,7 +161,8 @@ def _plots(view: View, found: Plot, split: Split | None) -> Iterator[Markup]:
         else:
             points = next(iter(found.lines.values()))
             series = [
-                Series(name=view.say(name), values=[value(point) for point in points]) for name, value in measures
+                Series(name=view.say(name), values=[value(point) for point in points], colour=FAILED.get(name))
+                for name, value in measures
             ]
             title = view.say(title)  # noqa: PLW2901
         yield plot(title, found.starts, series, view.words, kind=kind, shown=shown)

@@ -28,10 +28,11 @@ HOURS = 36 * 3600
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """A line of the plot; a value of None is a gap."""
+    """A line of the plot; a value of None is a gap, a colour of None that of its place."""
 
     name: str
     values: Sequence[float | None]
+    colour: int | None = None
 
 
 def plot(
@@ -56,7 +57,8 @@ def plot(
     top = nice(max((value for row in tops for value in row if value is not None), default=0.0))
     if all(isinstance(value, int) for value in known):
         top = max(top, TICKS - 1.0)  # there is no half of what is counted
-    drawn = _bars(tops, top) if kind == "bar" else _lines(tops, top, filled=kind == "area")
+    colours = _colours(series)
+    drawn = _bars(tops, top, colours) if kind == "bar" else _lines(tops, top, colours, filled=kind == "area")
     columns = _columns(at, series, said)
     grid = Markup("").join(
         Markup('<line class="grid" x1="0" x2="{0:g}" y1="{1:g}" y2="{1:g}"/>').format(WIDTH, HEIGHT * row / (TICKS - 1))
@@ -93,10 +95,13 @@ def _stacked(series: Sequence[Series]) -> list[list[float | None]]:
     return edges
 
 
-def _lines(tops: Sequence[Sequence[float | None]], top: float, *, filled: bool) -> Markup:
+def _colours(series: Sequence[Series]) -> list[int]:
+    return [i % COLOURS if one.colour is None else one.colour for i, one in enumerate(series)]
+
+
+def _lines(tops: Sequence[Sequence[float | None]], top: float, colours: Sequence[int], *, filled: bool) -> Markup:
     found: list[Markup] = []
-    for number, row in reversed(list(enumerate(tops))):
-        colour = number % COLOURS
+    for row, colour in reversed(list(zip(tops, colours, strict=True))):
         for run in _runs(row):
             points = " ".join(f"{_x(i, len(row)):.1f},{_y(value, top):.1f}" for i, value in run)
             if filled:
@@ -119,16 +124,16 @@ def _runs(row: Sequence[float | None]) -> list[list[tuple[int, float]]]:
     return [run if len(run) > 1 else [*run, *run] for run in runs if run]
 
 
-def _bars(tops: Sequence[Sequence[float | None]], top: float) -> Markup:
+def _bars(tops: Sequence[Sequence[float | None]], top: float, colours: Sequence[int]) -> Markup:
     found: list[Markup] = []
     width = WIDTH / max(1, len(tops[0]))
-    for number, row in reversed(list(enumerate(tops))):
+    for row, colour in reversed(list(zip(tops, colours, strict=True))):
         for i, value in enumerate(row):
             if value:
                 y = _y(value, top)
                 found.append(
                     Markup('<rect class="bar c{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-                        number % COLOURS, i * width + width * 0.15, y, width * 0.7, HEIGHT - y
+                        colour, i * width + width * 0.15, y, width * 0.7, HEIGHT - y
                     )
                 )
     return Markup("").join(found)
@@ -190,8 +195,8 @@ def _legend(series: Sequence[Series]) -> Markup:
         Markup(
             '<li><svg class="swatch c{}" viewBox="0 0 10 10" aria-hidden="true"><rect width="10" height="10"/></svg>'
             "{}</li>"
-        ).format(i % COLOURS, one.name)
-        for i, one in enumerate(series)
+        ).format(colour, one.name)
+        for one, colour in zip(series, _colours(series), strict=True)
     )
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(keys))
 

@@ -50,6 +50,13 @@ def test_bars_are_as_high_as_their_values() -> None:
     ]
 
 
+def test_a_colour_of_its_own_is_that_of_the_drawing_and_of_the_legend() -> None:
+    html = drawn(
+        Series(name="answered", values=[1, 1, 1]), Series(name="failed", values=[1, 1, 1], colour=4), kind="bar"
+    )
+    assert set(re.findall(r'class="((?:bar|swatch) c\d)"', html)) == {"bar c0", "bar c4", "swatch c0", "swatch c4"}
+
+
 def test_all_values_stand_in_a_table_for_readers() -> None:
     html = drawn(Series(name="in", values=[12_340, None, 1]))
     table = html.partition('<div class="for-readers">')[2]
