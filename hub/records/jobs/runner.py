@@ -160,7 +160,8 @@ class Runner:
     async def _finish(self, lease: Lease, job: Job, state: jobs.State, **more: Any) -> None:
         now = self._bus.clock()
         await fenced(self._bus, lease, lambda connection: jobs.finish(connection, job.id, state, now, **more))
-        log.info("job over", id=job.id, kind=job.kind, state=state, error=more.get("error"))
+        why = {"error": more["error"]} if "error" in more else {}
+        log.info("job over", id=job.id, kind=job.kind, state=state, **why)
 
     async def _chores(self, lease: Lease) -> None:
         """Ask for what is due, and forget what is old."""
