@@ -53,7 +53,9 @@ def register(app: Quart) -> None:
     """Add the panel to the app; whoever opens the hub's address in a browser is led to it."""
     from api.panel import login
     from api.panel.pages import pages
+    from api.panel.view import PAGES
 
+    app.extensions[PAGES] = pages()
     for page in pages():
         app.register_blueprint(page.routes)
     app.register_blueprint(login.routes)

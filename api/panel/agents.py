@@ -131,7 +131,7 @@ async def _save(view: View, one: Shown | None) -> Response:
         assert one is not None, "what is new is not overtaken"
         return await update(view, one.id)
     except RequestError as error:
-        shown = Form(values=typed, wrong=wrong(view, error, agent_form.WRONG), was=form.get(meanwhile.FIELD, ""))
+        shown = Form(values=typed, wrong=wrong(view.words, error, agent_form.WRONG), was=form.get(meanwhile.FIELD, ""))
         return await _page(view, shown, one, status=400)
     return view.done(view.say("The agent is saved, and answers so from now on."), f"{page.path}/{kept.id}")
 

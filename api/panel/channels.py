@@ -128,7 +128,7 @@ async def create(view: View, kind: str) -> Response:
         [made] = await save(Change(kind="channel", name=name, settings=settings))
     except RequestError as error:
         named = RequestError(str(error), param="name") if error.code == "exists" else error
-        told = wrong(view, named, channel_form.wrong(kind))
+        told = wrong(view.words, named, channel_form.wrong(kind))
         return _form(view, kind, platform, Form(values=channel_form.typed(kind, form), wrong=told), status=400)
     return view.done(view.say("The channel is added, and connects now."), f"{page.path}/{made.id}")
 
@@ -182,7 +182,7 @@ async def update(view: View, id: int) -> Response:
     except Stale:
         return await update(view, id)
     except RequestError as error:
-        told = wrong(view, error, channel_form.wrong(kind))
+        told = wrong(view.words, error, channel_form.wrong(kind))
         shown = Form(values=typed, wrong=told, was=form.get(meanwhile.FIELD, ""))
         return _form(view, kind, _platform(view, kind), shown, one, status=400)
     return view.done(view.say("The channel is saved."), f"{page.path}/{id}")

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from werkzeug.datastructures import MultiDict
 
+from api.panel.words import Words
 from hub.accounts.money import UNIT
 from hub.errors import RequestError
-
-if TYPE_CHECKING:
-    from api.panel.view import View
 
 OWN = "bot_"
 """Before the names of fields that a form would have twice otherwise."""
@@ -56,13 +54,13 @@ class Form:
         return self.wrong.get("", "")
 
 
-def wrong(view: View, error: RequestError, sentences: Sentences) -> dict[str, str]:
+def wrong(says: Words, error: RequestError, sentences: Sentences) -> dict[str, str]:
     """What an error says, each thing under the field that it is about, or under none."""
     found: dict[str, list[str]] = {}
     for param, said in error.each or [(error.param or "", str(error))]:
         name = param.partition(".")[0].partition("[")[0]
         if name in sentences:
-            told = view.say(sentences[name]) if sentences[name] else said.removeprefix(f"{name}: ")
+            told = says.say(sentences[name]) if sentences[name] else said.removeprefix(f"{name}: ")
             found.setdefault(name, []).append(told)
         else:
             found.setdefault("", []).append(said)

@@ -68,7 +68,7 @@ async def create(view: View) -> Response:
         values = _values(form)
         await change("group.create", lambda act: keep(act, None, values))
     except RequestError as error:
-        shown = Form(values=dict(form), wrong=wrong(view, error, WRONG))
+        shown = Form(values=dict(form), wrong=wrong(view.words, error, WRONG))
         return view.render("groups.html", 400, page=page, **await _shown(view, shown))
     return view.done(view.say("The group is saved."), page.path)
 
@@ -100,7 +100,7 @@ async def update(view: View, id: int) -> Response:
     except Stale:
         return await update(view, id)
     except RequestError as error:
-        shown = Form(values=typed, wrong=wrong(view, error, WRONG), was=form.get(meanwhile.FIELD, ""))
+        shown = Form(values=typed, wrong=wrong(view.words, error, WRONG), was=form.get(meanwhile.FIELD, ""))
         return _edit(view, group, shown, 400)
     return view.done(view.say("The group is saved."), page.path)
 

@@ -99,7 +99,7 @@ async def create(view: View) -> Response:
             values = own_keys.rights(new, owner)
             made = await _once(view, "key.create", lambda act: units.make(act, new.name, values, owner.id))
     except RequestError as error:
-        return await _form(view, Form(values=key_form.typed(form), wrong=wrong(view, error, key_form.WRONG)), 400)
+        return await _form(view, Form(values=key_form.typed(form), wrong=wrong(view.words, error, key_form.WRONG)), 400)
     return _secret(view, *made)
 
 
@@ -141,7 +141,7 @@ async def update(view: View, id: int) -> Response:
     except Stale:
         return await update(view, id)
     except RequestError as error:
-        shown = Form(values=typed, wrong=wrong(view, error, key_form.WRONG), was=form.get(meanwhile.FIELD, ""))
+        shown = Form(values=typed, wrong=wrong(view.words, error, key_form.WRONG), was=form.get(meanwhile.FIELD, ""))
         return await _form(view, shown, 400, account=account)
     return view.done(view.say("The key is saved."), f"{page.path}/{id}")
 
@@ -155,7 +155,7 @@ async def recharge(view: View, id: int) -> Response:
         amount = money.amount(form.get("balance", "").strip(), "balance")
         await change("key.recharge", lambda act: units.recharge(act, id, amount, once))
     except RequestError as error:
-        told = wrong(view, error, {"balance": N_("An amount above 0, such as 12.50.")})
+        told = wrong(view.words, error, {"balance": N_("An amount above 0, such as 12.50.")})
         return view.render("key.html", 400, page=page, **await _shown(view, id, Form(values=dict(form), wrong=told)))
     return view.done(
         view.say("{amount} were added to the balance.", amount=view.words.money(amount)), f"{page.path}/{id}"

@@ -14,7 +14,7 @@ from quart import Response, request
 from api import current, sse
 from api.admin.logs import LogFilter, process
 from api.messages import cursor
-from api.panel import render
+from api.panel import forms
 from api.panel.pages import Page
 from api.panel.shared import Shared
 from api.panel.view import View, parts
@@ -51,11 +51,13 @@ async def index(view: View) -> Response:
     book, wanted = view.hub.logbook, _wanted(view)
     newest = book.newest
     lines = [line for line in reversed(book.lines()) if wanted.fits(line)]
+    agents = [one.name for one in view.hub.names() if one.kind == "agent"]
+    every = ("", view.say("All"))
     given: dict[str, Any] = {
         "wanted": wanted,
         "levels": [(level, view.say(said)) for level, said in LEVELS],
-        "channels": _choices(view, wanted.channel, view.hub.channels()),
-        "agents": _choices(view, wanted.agent, [one.name for one in view.hub.names() if one.kind == "agent"]),
+        "channels": [every, *forms.options(view.hub.channels(), wanted.channel or "")],
+        "agents": [every, *forms.options(agents, wanted.agent or "")],
         "process": process(book),
         "tail": f"{page.path}/tail?{request.query_string.decode()}",
         "newest": newest,
@@ -90,7 +92,7 @@ async def _events(view: View, shared: Shared, news: AsyncGenerator[News | None])
                     continue
                 head = b"id: %d\n" % each.lines[-1].id if each.lines else b""
                 context = _context(each.lines[::-1], each)
-                yield head + sse.event(render.block(view, TEMPLATE, "lines", context), "lines")
+                yield head + sse.event(view.block(TEMPLATE, "lines", **context), "lines")
 
 
 def _wanted(view: View) -> Wanted:
@@ -117,8 +119,3 @@ def _moment(at: float) -> Markup:
     return Markup('<time datetime="{}" data-at="{}" data-as="second">{}</time>').format(
         f"{when:%Y-%m-%dT%H:%M:%SZ}", f"{at:.3f}", f"{when:%H:%M:%S}"
     )
-
-
-def _choices(view: View, chosen: str | None, names: Sequence[str]) -> list[tuple[str, str]]:
-    more = [chosen] if chosen and chosen not in names else []
-    return [("", view.say("All")), *((name, name) for name in (*names, *more))]

@@ -150,7 +150,7 @@ async def _save(view: View, one: Shown | None) -> Response:
         assert one is not None, "what is new is not overtaken"
         return await update(view, one.id)
     except RequestError as error:
-        shown = Form(values=typed, wrong=wrong(view, error, WRONG), was=form.get(meanwhile.FIELD, ""))
+        shown = Form(values=typed, wrong=wrong(view.words, error, WRONG), was=form.get(meanwhile.FIELD, ""))
         return await _page(view, shown, one, status=400)
     if form.get("do") == "test":
         return await _page(view, _made_from(kept), kept, tested=await ask(view, kept.name))

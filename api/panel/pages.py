@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from api import current, errors, sse
 from api.auth import without_key
-from api.panel import guard, render
+from api.panel import guard
 from api.panel.shared import Shared
 from api.panel.view import Guest, View, back, fields, guest, parts, view
 from api.panel.words import N_
@@ -83,7 +83,7 @@ class Page:
             async def follow(view: View, **names: Any) -> Response:
                 async def now() -> dict[str, str]:
                     context = {"page": self, **await state(view, **names)}
-                    return {name: render.block(view, template, name, context) for name in live}
+                    return {name: view.block(template, name, **context) for name in live}
 
                 shared = parts().shared
                 shared.check()

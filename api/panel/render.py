@@ -4,42 +4,30 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from api.panel import forms, icons, markdown, meanwhile, mends
-from api.panel.words import LANGUAGES, NOTHING, Language, Words, words
-
-if TYPE_CHECKING:
-    from api.panel.view import Guest
+from api.panel.words import LANGUAGES, NOTHING, Language, words
 
 STATIC = Path(__file__).with_name("static")
 
 
-def page(view: Guest, template: str, context: Mapping[str, Any]) -> str:
+def page(language: Language, template: str, context: Mapping[str, Any]) -> str:
     """The whole page."""
-    return environment(view.language).get_template(template).render(_context(view, context))
+    return environment(language).get_template(template).render(context)
 
 
-def block(view: Guest, template: str, name: str, context: Mapping[str, Any]) -> str:
+def block(language: Language, template: str, name: str, context: Mapping[str, Any]) -> str:
     """One of its blocks alone."""
-    found = environment(view.language).get_template(template)
-    return "".join(found.blocks[name](found.new_context(_context(view, context))))
-
-
-def _context(view: Guest, context: Mapping[str, Any]) -> dict[str, Any]:
-    now = view.hub.clock()
-
-    def when(at: float | None) -> Markup | str:
-        return words(view.language).when(at, now)
-
-    return {"view": view, "now": now, "when": when, **context}
+    found = environment(language).get_template(template)
+    return "".join(found.blocks[name](found.new_context(dict(context))))
 
 
 @cache
@@ -100,32 +88,9 @@ def static(name: str) -> str:
     return f"/panel/static/{version()}/{name}"
 
 
-def _told(says: Words) -> Callable[[Sequence[tuple[str, str]]], list[tuple[str, str]]]:
-    return lambda tabs: [(says.say(title), path) for title, path in tabs]
-
-
-def _heard(says: Words) -> Callable[[str], str]:
-    return lambda error: mends.heard(error, says)
-
-
-def _choices(says: Words) -> Callable[..., list[tuple[str, str, bool]]]:
-    def choices(
-        view: Guest, name: str, known: Mapping[str, str], chosen: str | None, none: str = ""
-    ) -> list[tuple[str, str, bool]]:
-        """Links for `ui.switch` that change one word behind the `?`: label, address, and whether it is chosen."""
-        every = [(none, view.with_query(**{name: None}), chosen is None)] if none else []
-        return every + [
-            (says.say(label), view.with_query(**{name: one}), one == chosen) for one, label in known.items()
-        ]
-
-    return choices
-
-
 @cache
 def environment(language: Language) -> Environment:
     """The templates in a language."""
-    from api.panel.pages import pages
-
     says = words(language)
     made = Environment(
         loader=PackageLoader("api.panel"),
@@ -151,12 +116,9 @@ def environment(language: Language) -> Environment:
         "plain": plain,
         "trimmed": forms.trimmed,
         "options": forms.options,
-        "told": _told(says),
-        "choices": _choices(says),
-        "heard": _heard(says),
+        "heard": partial(mends.heard, says=says),
         "meanwhile": meanwhile.told,
         "markdown": markdown.html,
-        "pages": pages(),
         "languages": LANGUAGES,
     }
     known: dict[str, Any] = made.globals

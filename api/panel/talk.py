@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from api.downloads import PICTURES
-from api.panel import render
 from api.panel.view import View
 from hub.accounts.turns import Sign
 from hub.memory import Stepped
@@ -145,4 +144,4 @@ def _read(text: str) -> Any:
 
 def html(view: View, name: str, **context: Any) -> str:
     """A part of the talk."""
-    return render.page(view, f"talk-{name}.html", context)
+    return view.html(f"talk-{name}.html", **context)

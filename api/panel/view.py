@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
+from markupsafe import Markup
 from quart import Quart, Response, current_app, g, redirect, request
 from quart.datastructures import FileStorage
 from werkzeug.datastructures import MultiDict
@@ -38,6 +39,8 @@ SHOWN_SECONDS = 60
 LONGEST_FLASH = 500
 SEPARATOR = "~"
 """Between the parts of a key that a list goes on after."""
+PAGES = "bothub.panel.pages"
+"""Under which an app keeps the pages of its panel."""
 _PARTS = "bothub.panel"
 
 
@@ -72,6 +75,19 @@ def parts() -> Parts:
     return cast(Parts, app.extensions[_PARTS])
 
 
+class Entry(Protocol):
+    """A page as the navigation offers it."""
+
+    name: str
+    title: str
+    icon: str
+    path: str
+
+    def open_to(self, key: Key) -> bool:
+        """Whether a key sees it."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Guest:
     """Somebody who looks, perhaps without a login; what needs no request is still good after it."""
@@ -83,6 +99,8 @@ class Guest:
     """Of the page, with what stands behind the `?`."""
     query: Mapping[str, str]
     """What stands behind the `?`."""
+    pages: Sequence[Entry]
+    """All that there are."""
     flash: Flash | None = None
     key: Key | None = None
     form_token: str = ""
@@ -123,9 +141,33 @@ class Guest:
         """A sentence about `{n}` things."""
         return self.words.count(one, many, n, **values)
 
+    def choices(
+        self, name: str, known: Mapping[str, str], chosen: str | None, none: str = ""
+    ) -> list[tuple[str, str, bool]]:
+        """Links that change one word behind the `?`: label, address, and whether it is chosen."""
+        every = [(none, self.with_query(**{name: None}), chosen is None)] if none else []
+        links = ((self.say(label), self.with_query(**{name: one}), one == chosen) for one, label in known.items())
+        return [*every, *links]
+
+    def html(self, template: str, /, **context: Any) -> str:
+        """What a template says to this viewer."""
+        return render.page(self.language, template, self._context(context))
+
+    def block(self, template: str, name: str, /, **context: Any) -> str:
+        """What one block of it says."""
+        return render.block(self.language, template, name, self._context(context))
+
+    def _context(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        now = self.hub.clock()
+
+        def when(at: float | None) -> Markup | str:
+            return self.words.when(at, now)
+
+        return {"view": self, "now": now, "when": when, **context}
+
     def render(self, template: str, status: int = 200, /, **context: Any) -> Response:
         """A page, which shows the message that waits."""
-        answer = Response(render.page(self, template, context), status, content_type="text/html; charset=utf-8")
+        answer = Response(self.html(template, **context), status, content_type="text/html; charset=utf-8")
         if self.flash is not None:
             answer.delete_cookie(FLASH, path=guard.PATH)
         return answer
@@ -224,6 +266,7 @@ def _common() -> dict[str, Any]:
         "theme": theme if theme in THEMES else "auto",
         "path": _path(),
         "query": dict(request.args),
+        "pages": current_app.extensions[PAGES],
         "flash": _flash(request.cookies.get(FLASH)),
     }
 
