@@ -15,9 +15,10 @@ from api.document import FileField, document
 from api.events import EVENTS, events
 from api.openai.parts import attached, read, stored
 from api.openai.reply import Head, Source, begin
-from api.openai.request import DEFAULT_SESSION, SESSION_SENT, TURN, TURN_SENT, Name, own_session, session_header
+from api.openai.request import DEFAULT_SESSION, SESSION_SENT, Name, own_session, session_header
 from api.ports import Hub
 from api.uploads import Upload
+from api.wire import TURN, TURN_SENT
 from api.wire import answer as write
 from hub.accounts.turns import Ask
 from hub.message import Part

@@ -11,6 +11,7 @@ from api import current, posting
 from api.acts import by
 from api.auth import require
 from api.document import document
+from api.openai.parts import posted
 from api.openai.parts import read as content
 from api.repeats import once
 from api.wire import answer, read
@@ -165,7 +166,7 @@ async def _parts(new: NewDelivery) -> tuple[Part, ...]:
         return posting.parts(posting.text(new.text))
     if new.text is not None:
         raise RequestError("Send text or parts, not both.", param="parts", code="invalid_value")
-    return await posting.said(content(new.parts, "parts"), "parts")
+    return await posted(content(new.parts, "parts"), "parts")
 
 
 def _wait(wait: bool | float) -> float:

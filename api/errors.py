@@ -10,9 +10,7 @@ from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
 from api import sse
-from api.openai.request import TURN
-from api.openai.wire import DONE
-from api.wire import answer
+from api.wire import TURN, answer
 from hub import errors
 from hub.accounts.turns import INSUFFICIENT, TurnRecord
 from hub.message import Value
@@ -142,7 +140,7 @@ def stopping_event(path: str) -> bytes:
     """The end of a stream that is cut because the hub stops; rooms and the panel need none: their readers come back."""
     if _below(path, (*FLAT, "/panel")):
         return b""
-    return sse.event(STOPPING.body) + DONE
+    return sse.event(STOPPING.body) + sse.DONE
 
 
 def describe(error: Exception) -> Problem:

@@ -14,7 +14,7 @@ from api.auth import require
 from api.deliveries import OPEN, WAIT, check, post
 from api.document import Content, FileField, document
 from api.errors import FlatError
-from api.openai.parts import Piece, attached
+from api.openai.parts import Piece, attached, posted
 from api.openai.parts import file as one_file
 from api.openai.parts import read as content
 from api.repeats import once
@@ -247,7 +247,7 @@ def shown(post: Post) -> RoomMessage:
 async def _said(new: NewMessage, files: Sequence[Upload]) -> tuple[Part, ...]:
     """What is posted, its files stored; raises RequestError that names what is wrong, TooLarge."""
     pieces = [*content(new.text or "", "text"), *_inline(new.file), *attached(files)]
-    parts = await posting.said(pieces)
+    parts = await posted(pieces)
     return tuple(_as(new.kind, part) if isinstance(part, File) and new.kind else part for part in parts)
 
 

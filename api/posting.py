@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from api.openai.parts import Piece, stored
 from hub.errors import RequestError, TooLarge
 from hub.message import Address, Part, Text
 
@@ -39,16 +37,6 @@ def text(value: str | None, param: str = "text") -> str:
 def parts(value: str) -> tuple[Part, ...]:
     """The text as a message's parts."""
     return (Text(text=value),)
-
-
-async def said(pieces: Sequence[Piece], param: str = "text") -> tuple[Part, ...]:
-    """The pieces as a message's parts, their files stored; raises RequestError that names what is wrong, TooLarge."""
-    if not pieces:
-        raise missing(param)
-    texts = [text(piece.found, piece.where) for piece in pieces if isinstance(piece.found, str)]
-    if sum(map(len, texts)) > LONGEST_TEXT:
-        raise TooLarge(f"The texts are over the limit of {LONGEST_TEXT} characters.", param=param)
-    return await stored(pieces)
 
 
 def missing(param: str) -> RequestError:

@@ -12,6 +12,8 @@ from quart import Response
 T = TypeVar("T")
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment: says nothing, and keeps proxies from closing the connection."""
+DONE = b"data: [DONE]\n\n"
+"""The end of a stream of OpenAI's."""
 AHEAD = 256
 """Items that are read before somebody takes them: a client that reads slowly is not read ahead of without end."""
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

@@ -18,7 +18,7 @@ from api import current, posting, rates, rooms, sse, uploads
 from api.auth import require
 from api.document import FileField, Stream, document
 from api.messages import RoomMessage, cursor, shown
-from api.openai.parts import attached, read
+from api.openai.parts import attached, posted, read
 from api.ports import Hub
 from api.repeats import once
 from api.uploads import Upload
@@ -154,7 +154,7 @@ async def events(room: str) -> Response:
 async def _said(new: NewSaying, files: Sequence[Upload]) -> tuple[Part, ...]:
     """What was said, its files stored; raises RequestError that names what is wrong, TooLarge."""
     pieces = [*read(new.text or "", "text"), *read(new.parts or [], "parts"), *attached(files)]
-    return await posting.said(pieces)
+    return await posted(pieces)
 
 
 async def _pressed(room: Address, new: NewSaying, files: Sequence[Upload]) -> Post:

@@ -16,6 +16,9 @@ from hub.errors import RequestError
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 JSON = "application/json"
+TURN = "X-Turn-Id"
+"""The header of an answer that names its turn."""
+TURN_SENT = {TURN: "The id of the turn."}
 BODY_SECONDS = 60.0
 DEEPEST = 100
 """Levels of arrays and objects in a body."""

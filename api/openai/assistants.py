@@ -13,9 +13,9 @@ from api.openai import passthrough
 from api.openai.answers import CHAT, CHAT_ERRORS, HELLO
 from api.openai.forms import ChatForm, read_chat
 from api.openai.models import Models, model
-from api.openai.request import TURN_SENT, ChatRequest, parse
+from api.openai.request import ChatRequest, parse
 from api.ports import Named
-from api.wire import answer
+from api.wire import TURN_SENT, answer
 from hub.errors import NotFound
 
 routes = Blueprint("assistants", __name__, url_prefix="/api/v1/assistants/<id>/v1")

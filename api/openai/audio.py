@@ -14,10 +14,9 @@ from api.auth import require
 from api.document import Content, FileField, document
 from api.names import named
 from api.openai.files import one
-from api.openai.request import TURN
 from api.openai.work import SENDS, SESSION, WORK_ERRORS, work_of
 from api.uploads import Upload
-from api.wire import answer, fit
+from api.wire import TURN, answer, fit
 from hub.accounts.turns import Work
 from hub.errors import RequestError
 from hub.inline import audio_type

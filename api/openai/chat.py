@@ -24,7 +24,6 @@ from api.openai.request import (
     DEFAULT_SESSION,
     SESSION_SENT,
     TOOLS_IGNORED,
-    TURN_SENT,
     WARNING_SENT,
     ChatRequest,
     is_repeated,
@@ -35,6 +34,7 @@ from api.openai.request import (
 )
 from api.openai.webui import TASK, is_task
 from api.ports import Hub, Named
+from api.wire import TURN_SENT
 from hub.accounts.turns import Ask
 from hub.message import File
 from hub.model import ToolCall

@@ -24,7 +24,6 @@ from api.openai.reply import Head, Source, begin, events
 from api.openai.request import (
     DEFAULT_SESSION,
     SESSION_SENT,
-    TURN_SENT,
     Name,
     is_repeated,
     model_params,
@@ -32,8 +31,8 @@ from api.openai.request import (
     session_header,
 )
 from api.ports import Hub, Named
+from api.wire import TURN_SENT, decode, fit
 from api.wire import body as read_body
-from api.wire import decode, fit
 from hub.accounts.turns import Ask, Call
 from hub.errors import RequestError
 from hub.message import Text, Value

@@ -16,9 +16,8 @@ from api import current, repeats
 from api.auth import require
 from api.document import document
 from api.names import named
-from api.openai.request import TURN
 from api.openai.work import SENDS, SESSION, WORK_ERRORS, work_of
-from api.wire import answer, fit, read
+from api.wire import TURN, answer, fit, read
 from hub.accounts.turns import Work
 from hub.model import Embeddable
 

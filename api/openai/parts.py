@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
-from api import current
+from api import current, posting
 from api.openai import files
 from api.uploads import Upload, at_most, inline, upload
 from hub.errors import RequestError, TooLarge
@@ -94,6 +94,16 @@ def each(content: Any, where: str, readers: Mapping[str, Reader]) -> list[Piece]
 def attached(files: Iterable[Upload]) -> list[Piece]:
     """The files of a form as pieces."""
     return [Piece({}, "files", file) for file in files]
+
+
+async def posted(pieces: Sequence[Piece], param: str = "text") -> tuple[Part, ...]:
+    """What the pieces say as a post, their files stored; raises RequestError that names what is wrong, TooLarge."""
+    if not pieces:
+        raise posting.missing(param)
+    texts = [posting.text(piece.found, piece.where) for piece in pieces if isinstance(piece.found, str)]
+    if sum(map(len, texts)) > posting.LONGEST_TEXT:
+        raise TooLarge(f"The texts are over the limit of {posting.LONGEST_TEXT} characters.", param=param)
+    return await stored(pieces)
 
 
 async def stored(pieces: Sequence[Piece]) -> tuple[Part, ...]:

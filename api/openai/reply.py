@@ -9,9 +9,7 @@ from typing import TypeVar, cast
 from quart import Response
 
 from api import errors, sse
-from api.openai.request import TURN
-from api.openai.wire import DONE
-from api.wire import JSON
+from api.wire import JSON, TURN
 from hub.message import Value
 
 T = TypeVar("T")
@@ -61,6 +59,6 @@ async def events(
     except Exception as error:
         if not begun:
             raise
-        yield sse.LastWords(sse.event(errors.describe(error).body) + DONE)
+        yield sse.LastWords(sse.event(errors.describe(error).body) + sse.DONE)
     else:
-        yield last + DONE
+        yield last + sse.DONE

@@ -18,9 +18,6 @@ OWN_SESSION = "Requests without a session share one: pass session_id to have you
 DEFAULT_SESSION = "default"
 SESSION_HEADERS = ("Session-Id", "X-Session-Id", "X-OpenWebUI-Chat-Id")
 SESSION_SENT: dict[str, str] = dict.fromkeys(SESSION_HEADERS, "The conversation, unless the body names one.")
-TURN = "X-Turn-Id"
-"""The header of an answer that names its turn."""
-TURN_SENT = {TURN: "The id of the turn."}
 WARNING_SENT = {"Warning": "What of the request was not heeded."}
 TOOLS_IGNORED = '299 bothub "This agent uses its own tools; the tools of the request were ignored."'
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")

@@ -9,7 +9,6 @@ import msgspec
 
 from hub.model import ToolCall, Usage
 
-DONE = b"data: [DONE]\n\n"
 _encode = msgspec.json.Encoder().encode
 
 

@@ -7,8 +7,9 @@ import uuid
 from quart import request
 
 from api import current
-from api.openai.request import SESSION_HEADERS, TURN, session_header
+from api.openai.request import SESSION_HEADERS, session_header
 from api.ports import Named
+from api.wire import TURN
 from hub.accounts.turns import Work
 
 SENDS = {TURN: "The id of the turn that this is recorded as."}

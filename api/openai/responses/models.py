@@ -13,14 +13,13 @@ from quart import Response, current_app, request
 
 from api import conversations, current, errors, repeats, sse
 from api.openai.reply import Head, Source, begin
-from api.openai.request import TURN
 from api.openai.responses import background, items, references, stored
 from api.openai.responses.events import Answer, State, sent
 from api.openai.responses.items import Item, Placed
 from api.openai.responses.request import ResponseRequest, chat_tools, echo, model_params, session
 from api.openai.shown import shown
 from api.ports import Hub, Named
-from api.wire import answer
+from api.wire import TURN, answer
 from hub.accounts import responses
 from hub.accounts.responses import Kept
 from hub.accounts.turns import Call

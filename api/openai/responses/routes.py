@@ -14,11 +14,11 @@ from api.document import document
 from api.names import named
 from api.openai.answers import CHAT_ERRORS
 from api.openai.reply import begin
-from api.openai.request import SESSION_SENT, TURN_SENT
+from api.openai.request import SESSION_SENT
 from api.openai.responses import background, follow, models, stored, turns
 from api.openai.responses.answers import RESPONSE, InputItems, ResponseDeleted, ResponseShown
 from api.openai.responses.request import ResponseRequest, parse
-from api.wire import answer
+from api.wire import TURN_SENT, answer
 from hub.accounts import responses
 from hub.accounts.responses import Kept
 from hub.errors import NotFound, RequestError

@@ -13,13 +13,13 @@ from quart import Response, request
 from api import conversations, current, errors, repeats
 from api.openai import parts
 from api.openai.reply import Head, Source, begin
-from api.openai.request import TURN, is_repeated
+from api.openai.request import is_repeated
 from api.openai.responses import follow, items, references, returned, stored
 from api.openai.responses.events import Answer
 from api.openai.responses.items import Placed
 from api.openai.responses.request import PREFIX, SESSION, ResponseRequest, chat_tools, echo, session, turn_params
 from api.ports import Hub, Named
-from api.wire import answer
+from api.wire import TURN, answer
 from hub import memory
 from hub.accounts import responses
 from hub.accounts.responses import Kept
