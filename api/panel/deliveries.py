@@ -10,7 +10,7 @@ from quart import Response
 
 from api import current, posting
 from api.acts import by, change
-from api.panel import forms, mends
+from api.panel import forms, markdown, mends
 from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
@@ -28,6 +28,8 @@ page = Page("deliveries", N_("Deliveries"), icon="delivery", admin=True)
 SHOWN = 25
 WORDS = 160
 """Characters of a message that a list shows."""
+READ = 2000
+"""So many are read for them."""
 LONGEST = 300
 """Characters of what is looked for."""
 FRESH = 2.0
@@ -241,7 +243,7 @@ def words(said: Message | Delivery | None) -> str:
         return ""
     if isinstance(said, Delivery) and said.reaction is not None:
         return said.reaction
-    shown = " ".join(said.text.split()) or ", ".join(file.name for file in _files(said))
+    shown = markdown.plain(said.text[:READ]) or ", ".join(file.name for file in _files(said))
     return shown if len(shown) <= WORDS else f"{shown[:WORDS].rstrip()}…"
 
 

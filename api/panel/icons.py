@@ -33,6 +33,7 @@ _DRAWN = {
     "copy": '<rect x="7" y="7" width="9.5" height="9.5" rx="1.5"/><path d="M13 4.5v-1H3.5V13h1"/>',
     "check": '<path d="m4 10.5 4 4 8-9"/>',
     "alert": '<path d="M10 3 2.5 16.5h15z"/><path d="M10 8v4M10 14.2v.3"/>',
+    "info": '<circle cx="10" cy="10" r="7"/><path d="M10 9v4.5M10 6.3v.3"/>',
     "next": '<path d="m7.5 4.5 5.5 5.5-5.5 5.5"/>',
     "previous": '<path d="M12.5 4.5 7 10l5.5 5.5"/>',
     "search": '<circle cx="9" cy="9" r="5.3"/><path d="m13 13 4.2 4.2"/>',

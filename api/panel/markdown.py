@@ -35,6 +35,14 @@ def html(text: str) -> Markup:
     return Markup(clean)  # noqa: S704 - cleaned above
 
 
+def plain(text: str) -> str:
+    """What a text says, on one line and without its marks."""
+    said: list[str] = []
+    for block in _parser().parse(text):
+        said += ["\n", *(" " if each.type.endswith("break") else each.content for each in block.children or [block])]
+    return " ".join("".join(said).split())
+
+
 @cache
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt

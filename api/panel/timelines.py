@@ -51,7 +51,7 @@ OUTCOMES = {
     "running": (N_("Running"), "warn"),
     "answered": (N_("Answered"), "good"),
     "completed": (N_("Answered"), "good"),
-    "delivered": (N_("Delivered"), "good"),
+    "delivered": (N_("Sent"), "good"),
     "silent": (N_("Not answered"), ""),
     "refused": (N_("Refused"), "warn"),
     "cancelled": (N_("Stopped"), "warn"),

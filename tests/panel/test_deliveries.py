@@ -206,7 +206,7 @@ class TestToChats:
             await sitting.open(f"{PAGE}?address={name}:7")
             await expect(shown).to_have_text(["words 1", "words 0"])
             await expect(sitting.page.get_by_role("link", name="Waiting 2")).to_be_visible()
-            await sitting.page.get_by_label("Id", exact=True).fill(f"{name}-0")
+            await sitting.page.get_by_label("Any id", exact=True).fill(f"{name}-0")
             await sitting.page.get_by_role("button", name="Show").click()
             await expect(shown).to_have_text(["words 0"])
             await sitting.open(f"{PAGE}?address=nowhere", 400)

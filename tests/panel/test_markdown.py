@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from api.panel.markdown import html
+from api.panel.markdown import html, plain
 
 
 def test_it_is_shown_as_meant() -> None:
@@ -60,3 +60,18 @@ def test_nothing_in_it_runs(attack: str) -> None:
     for name, attributes in tags:
         assert re.fullmatch(r'(\s(href|title|rel|target|class)="[^"]*")*\s*/?', attributes), (name, attributes)
         assert not re.search(r'href="\s*(?:javascript|data|vbscript)', attributes, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# Tea\n\n- **green** and `x < 1`\n- black", "Tea green and x < 1 black"),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", "a b 1 2"),
+        ("```python\nprint(1)\n```\none\ntwo  \nthree", "print(1) one two three"),
+        ("[tea](https://example.org/) ![a cup](https://example.org/cup.png)", "tea a cup"),
+        ("2 * 3 * 4 <b>bold</b>", "2 * 3 * 4 <b>bold</b>"),
+        ("**cut of", "**cut of"),
+    ],
+)
+def test_on_one_line_it_is_what_it_says(text: str, said: str) -> None:
+    assert plain(text) == said

@@ -102,7 +102,7 @@ async def test_a_turn_with_a_post_is_found_by_each_of_its_ids_and_told_in_order(
         for id_ in (answer, turn, f"{turn}.0.0", str(sent["message_id"])):
             await seek(sitting, id_)
             await expect(page.locator(".trace-head code")).to_have_text(turn)
-        await expect(row(sitting, "Settled")).to_contain_text("Delivered")
+        await expect(row(sitting, "Settled")).to_contain_text("Sent")
         titles = await rows(sitting).get_by_role("heading").all_inner_texts()
         assert titles[:4] == ["Accepted", "Claimed", "Model 1", "Tool 1"]
         assert sorted(titles[4:]) == ["Ended", "Model 2", "Part 1", "Posted", "Sending", "Settled"]
@@ -174,7 +174,7 @@ async def test_the_tries_of_a_delivery_are_told_while_it_waits_and_when_it_arriv
         await expect(waits).to_contain_text(re.compile(r"tried \d times?"))
         await expect(waits.locator(".trace-error")).not_to_be_empty()
         telegram.heal()
-        await expect(row(sitting, "Settled")).to_contain_text("Delivered")
+        await expect(row(sitting, "Settled")).to_contain_text("Sent")
         await expect(row(sitting, "Sending").locator(".trace-again")).to_have_text(re.compile(r"try \d"))
         await expect(waits).to_have_count(0)
         await expect(sitting.page.locator(".trace-head h2")).to_contain_text("Delivery")
@@ -247,7 +247,7 @@ async def test_chat_and_log_lead_to_the_trace_and_the_trace_to_the_log(desk: Des
         await talk.open()
         await talk.ask("where is the kettle", "You said: where is the kettle")
         await talk.said("You said: where is the kettle").get_by_role("link", name="Trace").click()
-        await expect(row(sitting, "Settled")).to_contain_text("Delivered")
+        await expect(row(sitting, "Settled")).to_contain_text("Sent")
         turn = await sitting.page.locator(".trace-head code").inner_text()
         logs.BOOK.keep(None, "info", {"event": "poured", "level": "info", "id": turn})
         await sitting.page.locator("main").get_by_role("link", name="Logs").click()
@@ -273,6 +273,6 @@ async def test_it_speaks_chinese(desk: Desk) -> None:
     answer = await ask(desk, call("message", content="好", channel="web", chat_id="zh"))
     async with desk.sit(language="zh-CN", size=NARROW) as sitting:
         await sitting.open(f"{PAGE}?id={answer}")
-        await expect(row(sitting, "已了结")).to_contain_text("已送达")
+        await expect(row(sitting, "已了结")).to_contain_text("已发送")
         await expect(row(sitting, "模型 1")).to_contain_text("令牌")
         assert await sitting.overflow() is None
