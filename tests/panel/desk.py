@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -139,6 +139,16 @@ class Desk:
             assert not sitting.errors, "\n".join(sitting.errors)
         finally:
             await context.close()
+
+    async def look(self, paths: Mapping[str, str], *more: Callable[[Sitting], Awaitable[list[str]]]) -> None:
+        """Open each page, wide and narrow, in either language and theme; fails for what is cut, or found by `more`."""
+        async with self.sit() as desktop, self.sit(size=NARROW, theme="dark", language="zh-CN") as phone:
+            for name, path in paths.items():
+                for sitting in (desktop, phone):
+                    await sitting.open(path)
+                    assert (name, await sitting.overflow()) == (name, None)
+                    for found in (Sitting.cut, *more):
+                        assert (name, await found(sitting)) == (name, [])
 
     async def _cookies(self, context: BrowserContext, secret: str, language: str, theme: str) -> None:
         given = {LANGUAGE: language, THEME: theme}

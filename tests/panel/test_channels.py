@@ -71,6 +71,12 @@ async def is_(sitting: Sitting, state: str) -> None:
     await expect(sitting.page.locator("[data-state]")).to_have_text(state)
 
 
+async def connect(sitting: Sitting, telegram: TelegramServer, name: str) -> None:
+    """Add a Telegram bot, and see it connect."""
+    await add(sitting, telegram, name)
+    await is_(sitting, "Connected")
+
+
 class TestLife:
     async def test_a_bot_is_added_connects_and_is_listed(self, desk: Desk, telegram: TelegramServer, name: str) -> None:
         async with desk.sit() as sitting:
@@ -104,8 +110,7 @@ class TestLife:
 
     async def test_a_secret_that_is_left_empty_stays(self, desk: Desk, telegram: TelegramServer, name: str) -> None:
         async with desk.sit() as sitting:
-            await add(sitting, telegram, name)
-            await is_(sitting, "Connected")
+            await connect(sitting, telegram, name)
             await sitting.page.get_by_role("link", name="Edit").click()
             await sitting.page.get_by_label("Who may write to the bot in private").select_option("open")
             await sitting.page.get_by_label("May write without being approved").fill("77\n78")
@@ -117,8 +122,7 @@ class TestLife:
 
     async def test_it_is_restarted_stopped_and_started(self, desk: Desk, telegram: TelegramServer, name: str) -> None:
         async with desk.sit() as sitting:
-            await add(sitting, telegram, name)
-            await is_(sitting, "Connected")
+            await connect(sitting, telegram, name)
             before = len(telegram.called("getMe"))
             await press(sitting, "Restart")
             await telegram.wait_for(lambda: len(telegram.called("getMe")) > before)
@@ -133,8 +137,7 @@ class TestLife:
         self, desk: Desk, telegram: TelegramServer, name: str
     ) -> None:
         async with desk.sit() as sitting:
-            await add(sitting, telegram, name)
-            await is_(sitting, "Connected")
+            await connect(sitting, telegram, name)
             await press(sitting, "Delete")
             await expect(sitting.page.locator("dialog[open]")).to_contain_text("cannot be undone")
             await agree(sitting, "Cancel")
@@ -151,8 +154,7 @@ class TestPeople:
         self, desk: Desk, telegram: TelegramServer, name: str
     ) -> None:
         async with desk.sit() as sitting:
-            await add(sitting, telegram, name)
-            await is_(sitting, "Connected")
+            await connect(sitting, telegram, name)
             await expect(sitting.page.get_by_text("Nobody waits")).to_be_visible()
             telegram.say("hello")
             await sitting.page.get_by_role("button", name="Approve").click()
@@ -165,8 +167,7 @@ class TestPeople:
 
     async def test_a_test_message_arrives(self, desk: Desk, telegram: TelegramServer, name: str) -> None:
         async with desk.sit() as sitting:
-            await add(sitting, telegram, name)
-            await is_(sitting, "Connected")
+            await connect(sitting, telegram, name)
             telegram.say("hello")  # a bot may write to whom wrote to it
             await telegram.wait_sent(PRIVATE, 1)
             await sitting.page.get_by_label("To the chat").fill(f"{name}:{PRIVATE}")
@@ -179,8 +180,7 @@ class TestPeople:
         self, desk: Desk, telegram: TelegramServer, name: str
     ) -> None:
         async with desk.sit() as sitting:
-            await add(sitting, telegram, name)
-            await is_(sitting, "Connected")
+            await connect(sitting, telegram, name)
             telegram.say("hello")  # a bot may write to whom wrote to it
             await telegram.wait_sent(PRIVATE, 1)
             form = sitting.page.locator("form[action$='/test']")

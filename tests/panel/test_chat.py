@@ -10,7 +10,7 @@ from playwright.async_api import Route, expect
 from hub.channel import Sending
 from hub.message import Address, Author, Text
 from hub.records.rooms import Own
-from tests.panel.desk import NARROW, Desk
+from tests.panel.desk import NARROW, Desk, Sitting
 from tests.panel.talking import LOBBY, Talk
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -19,12 +19,18 @@ SLOW = "slowly 60 " + " ".join(f"w{n}." for n in range(120))
 """Half a second a word."""
 
 
+async def answered_slowly(sitting: Sitting) -> Talk:
+    """Somebody whose answer is being written."""
+    talk = Talk(sitting)
+    await talk.open()
+    await talk.say(SLOW)
+    await expect(talk.draft).to_contain_text("w1.")
+    return talk
+
+
 async def test_an_answer_grows_while_it_is_written_and_is_stopped_beside_it(desk: Desk) -> None:
     async with desk.sit(secret=await desk.key()) as sitting:
-        talk = Talk(sitting)
-        await talk.open()
-        await talk.say(SLOW)
-        await expect(talk.draft).to_contain_text("w0.")
+        talk = await answered_slowly(sitting)
         await expect(talk.draft).to_contain_text("w3.")
         await expect(talk.posts).to_have_count(1)
         await talk.page.get_by_role("button", name="Stop").click()
@@ -35,20 +41,14 @@ async def test_an_answer_grows_while_it_is_written_and_is_stopped_beside_it(desk
 
 async def test_escape_stops_it_too(desk: Desk) -> None:
     async with desk.sit(secret=await desk.key()) as sitting:
-        talk = Talk(sitting)
-        await talk.open()
-        await talk.say(SLOW)
-        await expect(talk.draft).to_contain_text("w0.")
+        talk = await answered_slowly(sitting)
         await talk.text.press("Escape")
         await expect(talk.posts.last).to_contain_text("(stopped)")
 
 
 async def test_whoever_comes_while_it_is_written_sees_it_grow(desk: Desk) -> None:
     async with desk.sit(secret=await desk.key()) as sitting:
-        talk = Talk(sitting)
-        await talk.open()
-        await talk.say(SLOW)
-        await expect(talk.draft).to_contain_text("w1.")
+        talk = await answered_slowly(sitting)
         await talk.page.reload()
         await expect(talk.draft).to_contain_text("… w")
         await talk.page.get_by_role("button", name="Stop").click()

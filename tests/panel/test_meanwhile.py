@@ -37,6 +37,13 @@ async def save(page: Page) -> None:
     await expect(page.get_by_role("status").filter(has_text="saved")).to_be_visible()
 
 
+async def make_model(sitting: Sitting, name: str) -> None:
+    """Add a model with a secret."""
+    more = {"Base URL": NOWHERE, "The provider's name for it": "gpt", "API key": SECRET}
+    await describe(sitting, name, "openai", **more)
+    await save(sitting.page)
+
+
 async def overtaken(page: Page) -> Locator:
     """Save, and see that nothing is."""
     await page.get_by_role("button", name="Save", exact=True).click()
@@ -123,10 +130,7 @@ class TestAgents:
 class TestModels:
     async def test_what_another_tab_saved_is_told_and_stays(self, desk: Desk) -> None:
         async with desk.sit() as sitting:
-            more = {"Base URL": NOWHERE, "The provider's name for it": "gpt", "API key": SECRET}
-            await describe(sitting, "shared-model", "openai", **more)
-            await press(sitting, "Save")
-            await expect(sitting.page.get_by_role("status").filter(has_text="saved")).to_be_visible()
+            await make_model(sitting, "shared-model")
             async with two(sitting, sitting.page.url.removeprefix(desk.here.url)) as (one, other):
                 await one.get_by_label("Price in", exact=True).fill("0.25")
                 await one.get_by_label("Takes images and files beside text").check()
@@ -142,10 +146,7 @@ class TestModels:
 
     async def test_a_secret_is_not_written_over_unseen_and_shown_to_nobody(self, desk: Desk) -> None:
         async with desk.sit() as sitting:
-            more = {"Base URL": NOWHERE, "The provider's name for it": "gpt", "API key": SECRET}
-            await describe(sitting, "shared-secret", "openai", **more)
-            await press(sitting, "Save")
-            await expect(sitting.page.get_by_role("status").filter(has_text="saved")).to_be_visible()
+            await make_model(sitting, "shared-secret")
             async with two(sitting, sitting.page.url.removeprefix(desk.here.url)) as (one, other):
                 for page, secret in ((one, "sk-first-0123"), (other, "sk-second-0123")):
                     await page.get_by_label("API key", exact=True).fill(secret)
