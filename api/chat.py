@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 import msgspec
 from quart import Blueprint, Response, request
 
-from api import conversations, current, errors, names, posting, repeats, uploads
+from api import conversations, current, errors, names, posting, repeats, sse, uploads
 from api.auth import require
 from api.document import FileField, document
 from api.events import EVENTS, events
@@ -86,7 +86,7 @@ async def chat() -> Response:
     without one it is `default`. `session` is the address of a chat instead, whose conversation the key was granted; the
     answer is in the response alone, and the chat is told nothing.
     """
-    streams = "text/event-stream" in request.headers.get("Accept", "")
+    streams = sse.asked_for()
 
     async def make(ask: Ask) -> Response:
         hub = current.hub()

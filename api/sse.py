@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
-from quart import Response
+from quart import Response, request
 
 T = TypeVar("T")
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -17,12 +17,18 @@ DONE = b"data: [DONE]\n\n"
 AHEAD = 256
 """Items that are read before somebody takes them: a client that reads slowly is not read ahead of without end."""
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-CONTENT_TYPE = "text/event-stream; charset=utf-8"
+TYPE = "text/event-stream"
+CONTENT_TYPE = f"{TYPE}; charset=utf-8"
 _encode = msgspec.json.Encoder().encode
 
 
 class LastWords(bytes):
     """The end of a stream that failed: an answer that nobody gets again."""
+
+
+def asked_for() -> bool:
+    """Whether the client says that it takes events."""
+    return TYPE in request.headers.get("Accept", "")
 
 
 def stream(source: AsyncIterator[bytes], headers: dict[str, str] | None = None) -> Response:

@@ -6,9 +6,9 @@ import asyncio
 import uuid
 from typing import Any
 
-from quart import Response, request
+from quart import Response
 
-from api import current, errors
+from api import current, errors, sse
 from api.admin.agents import keep
 from api.chat import streamed
 from api.openai.reply import begin
@@ -76,7 +76,7 @@ async def attempt(view: View, id: int) -> Response:
     one = await view.hub.definitions.get("agent", id)
     form = await view.form()
     said = form.get("said", "").strip()[:LONGEST]
-    live = "text/event-stream" in request.headers.get("Accept", "")
+    live = sse.asked_for()
     ask = Ask(
         agent=one.name,
         key_id=view.key.id,

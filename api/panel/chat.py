@@ -213,13 +213,16 @@ async def _follow(view: View, room: Room, after: int | None, shared: Shared, sil
     scribe, happenings = _Scribe(view, room), rooms.follow(view.hub, room.address, after, silence)
     try:
         with shared.watching():
+            checked = time.monotonic()
             async for happened in happenings:
+                began = time.monotonic()
                 if not happened:
                     yield sse.KEEP_ALIVE
+                if not happened or began - checked >= silence:
+                    checked = began
                     if not await view.holds():
                         yield sse.event({}, "ended")
                         return
-                began = time.monotonic()
                 for event in await scribe.tell(happened):
                     yield event
                 if happened:

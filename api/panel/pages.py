@@ -135,7 +135,7 @@ async def _live(
                 found = sent  # it was deleted: the page stays as it was until somebody leaves it
             except StoreUnavailable:
                 yield sse.event({}, "away")
-                found = sent
+                found = {}  # what is sent again then tells that it is back
             changed = {name: html for name, html in found.items() if sent.get(name) != html}
             sent = found
             if changed:
@@ -168,6 +168,8 @@ async def failed(error: Exception) -> Response | HTTPException:
         who = guest()
     wants_page = "text/html" in request.headers.get("Accept", "text/html") and not request.path.endswith("/live")
     problem = errors.describe(error)
+    if isinstance(error, Unauthorized) and request.method == "GET" and sse.asked_for():
+        return sse.stream(_ended())  # a browser does not tell its page of a status, and would ask for ever
     if not wants_page:
         return errors.response(request.path, problem)
     if isinstance(error, Unauthorized):
@@ -190,6 +192,10 @@ async def failed(error: Exception) -> Response | HTTPException:
     )
     answer.headers.update(problem.headers)
     return answer
+
+
+async def _ended() -> AsyncIterator[bytes]:
+    yield sse.event({}, "ended")
 
 
 async def _lost() -> Mapping[str, str]:

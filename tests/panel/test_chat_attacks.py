@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from secrets import token_hex
+
+import httpx
 import pytest
 from playwright.async_api import expect
 
+from api import current
 from api.panel import guard
-from hub.accounts import keys
+from hub.accounts import keys, logins
 from hub.channel import Sending
-from hub.message import Address, Author, Button, File, Text
+from hub.message import BOT, Address, Author, Button, File, Text
 from hub.records.rooms import Own
 from hub.store import Connection
+from tests.api.asking import Events
 from tests.panel.desk import Desk
 from tests.panel.talking import Talk
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 IMG = "<img src=x onerror='window.pwned=1'>"
@@ -98,6 +105,25 @@ async def test_anothers_conversation_is_not_there(desk: Desk) -> None:
             url = desk.here.url + path
             answer = await sitting.page.request.fetch(url, method=method, headers=headers, data=said)
             assert answer.status == 404, (path, await answer.text())
+
+
+async def test_whose_login_ended_reads_no_further_however_much_is_said(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(current, "keep_alive", lambda: 1.0)
+    cookies = {guard.COOKIE: await desk.login(await desk.key())}
+    async with (
+        httpx.AsyncClient(base_url=desk.here.url, cookies=cookies, timeout=PATIENCE) as client,
+        client.stream("GET", "/panel/chat/noisy/events?after=0") as answer,
+        asyncio.timeout(PATIENCE),
+    ):
+        events, told = Events(answer), ""
+        while told != "ended":
+            sending = Sending(address=Address("web", "noisy"), part=Text(text="and on"), author=BOT, key=token_hex())
+            await desk.here.engine.rooms.post(sending)
+            while (told := (await events.next()).get("event", "")) not in ("message", "ended"):
+                pass
+            await desk.here.store.write(lambda connection: logins.end(connection, cookies[guard.COOKIE]))
 
 
 @pytest.mark.parametrize("path", ["lobby/say", "lobby/stop"])

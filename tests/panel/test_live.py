@@ -7,16 +7,23 @@ from collections.abc import Awaitable, Callable
 import pytest
 from playwright.async_api import Page, Route, expect
 
+from api.panel.view import View
 from hub import logs
-from hub.accounts import logins
 from hub.bus import Publish
+from hub.errors import StoreUnavailable
 from tests.panel.desk import NARROW, Desk
+from tests.panel.test_typed import end
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 ON = "main[data-live-state=on]"
 ANY_ON = f"{ON}, [data-log-state=on], [data-room][data-state=on]"
 HELD = 6
 """Connections to one server that a browser holds at a time."""
+FOLLOWED = ["/panel/overview", "/panel/logs", "/panel/chat/lobby"]
+LOOKS = """(here) => {
+  Object.defineProperty(document, "hidden", { value: !here, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 async def change(desk: Desk, name: str) -> None:
@@ -97,10 +104,33 @@ async def test_it_leads_to_the_login_when_that_is_over(desk: Desk) -> None:
     async with desk.sit() as sitting:
         await sitting.open("/panel/overview")
         await expect(sitting.page.locator(ON)).to_be_attached()
-        cookies = await sitting.page.context.cookies(f"{desk.here.url}/panel")
-        token = next(one.get("value", "") for one in cookies if one.get("name") == "bothub_panel")
-        await desk.here.store.write(lambda connection: logins.end(connection, token))
+        await end(desk, sitting.page)
         await sitting.page.wait_for_url("**/panel/login?next=**")
+
+
+@pytest.mark.parametrize("path", FOLLOWED)
+async def test_so_does_one_that_nobody_looked_at_meanwhile(desk: Desk, path: str) -> None:
+    async with desk.sit() as sitting:
+        await sitting.open(path)
+        await expect(sitting.page.locator(ANY_ON)).to_be_attached()
+        await sitting.page.evaluate(LOOKS, False)
+        await end(desk, sitting.page)
+        await sitting.page.evaluate(LOOKS, True)
+        await sitting.page.wait_for_url("**/panel/login?next=**")
+
+
+async def test_it_says_so_while_the_database_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_: View) -> bool:
+        raise StoreUnavailable("down")
+
+    async with desk.sit() as sitting:
+        await sitting.open("/panel/settings/jobs")
+        await expect(sitting.page.locator(ON)).to_be_attached()
+        with monkeypatch.context() as patched:
+            patched.setattr(View, "holds", away)
+            await expect(sitting.page.get_by_text("Reconnecting…")).to_be_visible()
+        await expect(sitting.page.get_by_text("Reconnecting…")).to_be_hidden()
+        await expect(sitting.page.locator(ON)).to_be_attached()
 
 
 async def test_it_says_when_the_connection_is_gone_and_goes_on_when_it_is_back(desk: Desk) -> None:
@@ -154,13 +184,7 @@ async def test_on_a_phone_the_pages_are_behind_a_button(desk: Desk, javascript: 
         await expect(sitting.page.locator("h1")).to_have_text("Settings")
 
 
-LOOKS = """(here) => {
-  Object.defineProperty(document, "hidden", { value: !here, configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
-
-
-@pytest.mark.parametrize("path", ["/panel/overview", "/panel/logs", "/panel/chat/lobby"])
+@pytest.mark.parametrize("path", FOLLOWED)
 async def test_tabs_that_nobody_looks_at_let_others_in_and_go_on_later(desk: Desk, path: str) -> None:
     async with desk.sit() as sitting:
         tabs = [sitting.page, *[await sitting.page.context.new_page() for _ in range(HELD)]]
