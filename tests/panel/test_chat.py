@@ -15,6 +15,8 @@ from tests.panel.talking import LOBBY, Talk
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 AGENT = Author(id="assistant", name="assistant", kind="agent")
+STAY = 200
+"""Messages that stay on a page while nobody reads further up."""
 SLOW = "slowly 60 " + " ".join(f"w{n}." for n in range(120))
 """Half a second a word."""
 
@@ -191,6 +193,32 @@ async def test_what_could_not_be_sent_is_said_so_and_sent_again_once(desk: Desk)
         assert await talk.texts() == ["hi", "You said: hi", "do not lose me", "You said: do not lose me"]
 
 
+async def test_of_several_that_could_not_be_sent_none_is_forgotten(desk: Desk) -> None:
+    async with desk.sit(secret=await desk.key()) as sitting:
+        talk = Talk(sitting)
+        await talk.open()
+        await talk.page.route("**/say", lambda route: route.abort())
+        failed = talk.page.locator(".bubble.failed")
+        for number, text in enumerate(("the first", "the second", "the third"), 1):
+            await talk.say(text)
+            await expect(failed).to_have_count(number)
+        await talk.page.unroute("**/say")
+        sitting.errors.clear()  # of what was lost
+        await failed.filter(has_text="the second").get_by_role("button", name="Send again").click()
+        await expect(talk.said("You said: the second")).to_be_visible()
+        await failed.filter(has_text="the third").get_by_role("button", name="Discard").click()
+        await talk.page.reload()
+        await expect(failed.locator(".bubble-text")).to_have_text(["the first"])
+        await failed.get_by_role("button", name="Send again").click()
+        await expect(talk.said("You said: the first")).to_be_visible()
+
+
+async def post(desk: Desk, room: str, text: str) -> None:
+    """Have the agent say something on its own."""
+    address = Address("web", room)
+    await desk.here.engine.rooms.post(Sending(address=address, part=Text(text=text), author=AGENT, key=room + text))
+
+
 async def test_older_messages_come_while_one_scrolls_up(desk: Desk) -> None:
     key = await desk.key()
     many = [f"message {n}" for n in range(100)]
@@ -199,18 +227,34 @@ async def test_older_messages_come_while_one_scrolls_up(desk: Desk) -> None:
         await talk.open()
         room = await talk.room()
         for text in many:
-            sending = Sending(address=Address("web", room), part=Text(text=text), author=AGENT, key=f"{room}{text}")
-            await desk.here.engine.rooms.post(sending)
+            await post(desk, room, text)
         await talk.open(f"/panel/chat/{room}")
         await expect(talk.posts.last).to_be_in_viewport()
-        first = talk.said("message 0")
-        while not await first.count():
-            before = await talk.posts.count()
-            await talk.page.locator("[data-log]").evaluate(_TO_THE_TOP)
-            await expect(talk.posts).not_to_have_count(before)
-        await expect(talk.posts).to_have_count(len(many))
+        await read_up(talk, "message 0")
         assert await talk.texts() == many
         await expect(talk.page.locator("[data-older]")).to_be_hidden()
+
+
+async def test_a_room_that_stays_open_does_not_grow_without_end(desk: Desk) -> None:
+    many = [f"message {n}" for n in range(STAY + 5)]
+    async with desk.sit(secret=await desk.key()) as sitting:
+        talk = Talk(sitting)
+        await talk.open()
+        room = await talk.room()
+        for text in many:
+            await post(desk, room, text)
+        await expect(talk.said(many[-1])).to_be_in_viewport()
+        assert await talk.texts() == many[-STAY:]
+        await read_up(talk, "message 0")
+        assert await talk.texts() == many
+
+
+async def read_up(talk: Talk, text: str) -> None:
+    """Scroll up until a message is there."""
+    while not await talk.said(text).count():
+        before = await talk.posts.count()
+        await talk.page.locator("[data-log]").evaluate(_TO_THE_TOP)
+        await expect(talk.posts).not_to_have_count(before)
 
 
 _TO_THE_TOP = """log => new Promise((done) => {
@@ -225,10 +269,7 @@ async def test_whoever_reads_further_up_is_left_there(desk: Desk) -> None:
         await talk.open()
         await talk.ask("long 6000", "assistant")
         await talk.page.locator("[data-log]").evaluate(_TO_THE_TOP)
-        address = Address("web", await talk.room())
-        await desk.here.engine.rooms.post(
-            Sending(address=address, part=Text(text="by the way"), author=AGENT, key=f"{address} aside")
-        )
+        await post(desk, await talk.room(), "by the way")
         newer = talk.page.get_by_role("button", name="Newer messages below")
         await newer.click()
         await expect(talk.said("by the way")).to_be_in_viewport()
@@ -277,9 +318,7 @@ async def test_a_conversation_is_with_the_agent_that_was_chosen(desk: Desk) -> N
         await talk.open()
         _, owner, _, _ = (await talk.room()).split(".")
         room = Own(int(owner), "nobody", "x").room
-        await desk.here.engine.rooms.post(
-            Sending(address=Address("web", room), part=Text(text="long ago"), author=AGENT, key=room)
-        )
+        await post(desk, room, "long ago")
         await sitting.open(f"/panel/chat/{room}")
         await expect(talk.said("long ago")).to_be_visible()
         await expect(sitting.page.get_by_text("This agent is not there any more")).to_be_visible()

@@ -10,7 +10,7 @@ export function composing(room, log, ask, begun) {
   const said = room.dataset;
   const place = () => (said.fresh ? `fresh/${said.fresh}` : said.room);
   const draft = storing(() => `bothub draft ${place()}`);
-  const unsent = storing(() => `bothub unsent ${place()}`);
+  const unsent = storing(() => `bothub not sent ${place()}`);
   const files = attaching(room, form);
   const menu = commands(form, text);
 
@@ -31,6 +31,20 @@ export function composing(room, log, ask, begun) {
     draft.set("");
     menu.close();
   });
+
+  // What could not be sent, by its key.
+  function kept() {
+    return JSON.parse(unsent.get() ?? "{}");
+  }
+
+  function keep(all) {
+    unsent.set(Object.keys(all).length ? JSON.stringify(all) : "");
+  }
+
+  function forget({ key }) {
+    const { [key]: _, ...others } = kept();
+    keep(others);
+  }
 
   // Sent again under its key it is the same message.
   function send(what) {
@@ -56,9 +70,12 @@ export function composing(room, log, ask, begun) {
 
   function sent(bubble, what, request) {
     const { id } = JSON.parse(request.responseText);
-    unsent.set("");
+    forget(what);
+    const others = kept();
+    keep({});
     draft.set("");
     begun(); // from here on the room has an address, and what is kept another name
+    keep(others);
     draft.set(text.value);
     if (log.find(id)) bubble.remove();
     else bubble.dataset.sent = id;
@@ -66,7 +83,7 @@ export function composing(room, log, ask, begun) {
   }
 
   function failed(bubble, what, why) {
-    if (what.text) unsent.set(JSON.stringify({ text: what.text, key: what.key, room: said.room }));
+    if (what.text) keep({ ...kept(), [what.key]: { text: what.text, room: said.room } });
     bubble.classList.add("failed");
     const foot = bubble.querySelector(".bubble-foot");
     foot.innerHTML = `<p class="error" role="alert"></p><div class="row"><button class="button small" type="button"></button><button class="button quiet small" type="button"></button></div>`;
@@ -75,7 +92,7 @@ export function composing(room, log, ask, begun) {
     again.textContent = said.again;
     away.textContent = said.discard;
     again.addEventListener("click", () => (bubble.remove(), send(what)));
-    away.addEventListener("click", () => (bubble.remove(), unsent.set(""), log.arrange()));
+    away.addEventListener("click", () => (bubble.remove(), forget(what), log.arrange()));
     log.toEnd();
   }
 
@@ -104,10 +121,9 @@ export function composing(room, log, ask, begun) {
     return bubble;
   }
 
-  const left = unsent.get();
-  if (left) {
-    const what = { ...JSON.parse(left), files: [] };
-    said.room = what.room; // a conversation that was about to begin; it may have arrived there
+  for (const [key, { text, room }] of Object.entries(kept())) {
+    const what = { key, text, files: [] };
+    said.room = room; // a conversation that was about to begin; it may have arrived there
     failed(waiting(what), what, said.notSent);
   }
   return {

@@ -3,6 +3,7 @@ import { codes } from "./chat-code.js";
 import { day } from "./days.js";
 import { times } from "./times.js";
 
+const MOST = 200; // messages that stay while nobody reads further up
 const NEAR = 80; // px from the end that count as being there
 const SOON = 300; // s in which one who goes on is not named again
 const SILENT = 15000; // ms after which somebody who gave no sign of life is not writing any more
@@ -13,6 +14,7 @@ export function logging(room, stop) {
   const list = pane.querySelector(".talk");
   const older = room.querySelector("[data-older]");
   const newer = room.querySelector("[data-newer]");
+  const calls = older.textContent;
   const said = room.dataset;
   const drafts = new Map();
   let follows = true;
@@ -67,8 +69,17 @@ export function logging(room, stop) {
     const after = posts().at(-1);
     if (after) after.after(content);
     else list.prepend(content);
+    trim();
     arrange();
     grown(true);
+  }
+
+  // A room that stays open does not grow without end: what goes is read again as older messages are.
+  function trim() {
+    const above = posts().slice(0, -MOST);
+    if (!follows || !above.length || older.dataset.busy) return;
+    above.forEach((post) => post.remove());
+    older.hidden = false;
   }
 
   function draft({ turn, agent, words, steps }) {
@@ -131,6 +142,7 @@ export function logging(room, stop) {
     const first = posts()[0];
     if (!first || older.dataset.busy) return;
     older.dataset.busy = "yes";
+    older.textContent = calls;
     try {
       const answer = await fetch(`${said.room}/older?before=${first.dataset.post}`);
       if (!answer.ok) throw new Error(answer.statusText);

@@ -36,7 +36,7 @@ function lost() {
 }
 
 room.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.defaultPrevented && log.writes()) stop();
+  if (event.key === "Escape" && !event.isComposing && !event.defaultPrevented && log.writes()) stop();
 });
 room.addEventListener("click", (event) => {
   const press = event.target.closest("[data-press]");

@@ -1,4 +1,4 @@
-// Times in the viewer's zone, and "3 min ago" that goes on.
+// Times in the viewer's zone.
 const language = document.documentElement.lang;
 const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
 const forms = {
