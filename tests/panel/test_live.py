@@ -186,6 +186,7 @@ async def test_on_a_phone_the_pages_are_behind_a_button(desk: Desk, javascript: 
 
 @pytest.mark.parametrize("path", FOLLOWED)
 async def test_tabs_that_nobody_looks_at_let_others_in_and_go_on_later(desk: Desk, path: str) -> None:
+    name = f"away-from-{path.rpartition('/')[2]}"
     async with desk.sit() as sitting:
         tabs = [sitting.page, *[await sitting.page.context.new_page() for _ in range(HELD)]]
         for tab in tabs:
@@ -193,8 +194,8 @@ async def test_tabs_that_nobody_looks_at_let_others_in_and_go_on_later(desk: Des
             await expect(tab.locator(ANY_ON)).to_be_attached()
             await tab.evaluate(LOOKS, False)
         async with desk.here.http() as client:
-            (await client.post("/api/v1/web/lobby", json={"text": "while-away"})).raise_for_status()
-        logs.BOOK.keep(None, "info", {"event": "while-away", "level": "info"})
-        await change(desk, "while-away")
+            (await client.post("/api/v1/web/lobby", json={"text": name})).raise_for_status()
+        logs.BOOK.keep(None, "info", {"event": name, "level": "info"})
+        await change(desk, name)
         await tabs[0].evaluate(LOOKS, True)
-        await expect(tabs[0].get_by_text("while-away").first).to_be_visible()
+        await expect(tabs[0].get_by_text(name).first).to_be_visible()
