@@ -31,9 +31,10 @@ How to add a page, say `keys`:
    and asks `meanwhile.overtaken` before it saves.
 2. `api/panel/templates/keys.html`, which extends `frame.html` and fills the block `main`. The parts of pages are
    macros, in `ui`: see templates/ui.html, each with an example of its use. Sentences are `_("...")`. A live block
-   stands in `<div data-live="list">{% block list %}...{% endblock %}</div>`. No style and no script in a template: the
-   policy forbids both. A module of the page's own is `static/keys.js`, named in `{% block modules %}`; it improves what
-   works without it.
+   stands in `<div data-live="list">{% block list %}...{% endblock %}</div>`, and waits while something in it has the
+   focus that has no `id` and leads nowhere (static/renew.js). No style and no script in a template: the policy forbids
+   both. A module of the page's own is `static/keys.js`, named in `{% block modules %}`; it improves what works without
+   it.
 3. `api/panel/zh/keys.toml`, with the sentences in Chinese; tests/panel/test_words.py names those that are missing.
 4. Its line in PAGES (api/panel/pages.py), at the place that it has in the navigation.
 
