@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
+from PIL import Image, ImageDraw, ImageFilter
 from sqlalchemy import func, select
 
 from api.panel.pages import pages
@@ -12,7 +15,6 @@ from hub.store import Connection
 from hub.store.tables import turns
 from tests.e2e.here import Here
 from tests.panel.story import Story
-from tests.panel.talking import png
 
 
 async def places(story: Story) -> dict[str, str]:
@@ -42,7 +44,7 @@ async def talk(story: Story) -> str:
     here = story.here
     room = Own(await key_of(here, here.key), "helpdesk", "talk").room
     async with here.http() as client:
-        picture = {"file": ("lamp.png", png(240, 120), "image/png")}
+        picture = {"file": ("lamp.png", lamp(), "image/png")}
         asked = "How do I dim this lamp from my own program?"
         (await client.post(f"/api/v1/web/{room}", data={"text": asked}, files=picture)).raise_for_status()
         await answered(here, room, 1)
@@ -50,6 +52,25 @@ async def talk(story: Story) -> str:
         (await client.post(f"/api/v1/web/{room}", json={"text": text})).raise_for_status()
         await answered(here, room, 2)
     return room
+
+
+def lamp() -> bytes:
+    """A picture: a lamp that hangs over a table, in the evening."""
+    wide, high = 480, 270
+    light = Image.new("L", (wide, high))
+    ImageDraw.Draw(light).polygon([(215, 98), (265, 98), (400, 222), (80, 222)], fill=150)
+    light = light.filter(ImageFilter.GaussianBlur(14))
+    room = Image.composite(Image.new("RGB", light.size, "#ffd28a"), Image.new("RGB", light.size, "#26384a"), light)
+    drawn = ImageDraw.Draw(room)
+    drawn.line([(240, 0), (240, 62)], fill="#10171f", width=3)
+    drawn.polygon([(222, 62), (258, 62), (288, 100), (192, 100)], fill="#d9603b")
+    drawn.ellipse([(226, 90), (254, 112)], fill="#fff3d1")
+    drawn.rounded_rectangle([(70, 218), (410, 230)], 4, fill="#8a5a3c")
+    for left in (100, 368):
+        drawn.rectangle([(left, 230), (left + 12, high)], fill="#6d452d")
+    content = BytesIO()
+    room.save(content, "PNG")
+    return content.getvalue()
 
 
 async def key_of(here: Here, secret: str) -> int:
