@@ -7,7 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Select, any_, bindparam, func, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    any_,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
 
 T = TypeVar("T")
 COUNTED = 10_000
@@ -96,9 +108,14 @@ def _slice(
     """The rows of a part, and one more if there is one."""
     page = rows.order_by(*(column.desc() if newest else column for column in key))
     if part.after:
-        here = tuple_(*key)
-        page = page.where(here < part.after if newest else here > part.after)
+        here, there = tuple_(*key), tuple_(*(map(_value, key, part.after)))
+        page = page.where(here < there if newest else here > there)
     return connection.execute(page.limit(part.limit + 1).offset(part.offset)).all()
+
+
+def _value(column: ColumnElement[Any], value: object) -> ColumnElement[Any]:
+    """A part of a key, to be compared with its column; whoever asks may name a number that the column cannot hold."""
+    return bindparam(None, value, type_=BigInteger() if isinstance(column.type, Integer) else column.type)
 
 
 def _place(row: Any, key: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:

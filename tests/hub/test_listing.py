@@ -9,7 +9,9 @@ from sqlalchemy import insert, select
 
 from hub.store import Store, listing
 from hub.store.listing import Page, Part, listed, sliced
-from hub.store.tables import payments
+from hub.store.tables import groups, payments
+
+LARGE = Part(limit=5, after=(2**62,))
 
 
 async def fill(store: Store, *times: float) -> None:
@@ -18,10 +20,12 @@ async def fill(store: Store, *times: float) -> None:
     await store.write(lambda c: c.execute(insert(payments), [{**row, "at": at} for at in times]))
 
 
+def one(row: Any) -> int:
+    return row.id
+
+
 async def ids(store: Store, part: Part, *, newest: bool = False) -> Page[int]:
-    return await store.read(
-        lambda c: listed(c, select(payments), [payments.c.id], part, lambda row: row.id, newest=newest)
-    )
+    return await store.read(lambda c: listed(c, select(payments), [payments.c.id], part, one, newest=newest))
 
 
 async def test_pages_follow_one_another_to_the_end(store: Store) -> None:
@@ -42,11 +46,20 @@ async def test_rows_of_one_moment_are_told_apart_by_the_rest_of_the_key(store: S
     part: Part | None = Part(limit=1)
     while part is not None:
         page: Page[Any] = await store.read(
-            lambda c, part=part: listed(c, select(payments), key, part, lambda row: row.id, newest=True)
+            lambda c, part=part: listed(c, select(payments), key, part, one, newest=True)
         )
         found += page.items
         part = None if page.next is None else Part(limit=1, after=page.next)
     assert found == [2, 4, 3, 1]
+
+
+async def test_behind_a_key_that_the_column_cannot_hold_there_is_nothing(store: Store) -> None:
+    await store.write(lambda c: c.execute(insert(groups), {"name": "ann's", "created_at": 0.0}))
+    behind: list[Page[int]] = [
+        await store.read(lambda c, newest=newest: listed(c, select(groups), [groups.c.id], LARGE, one, newest=newest))
+        for newest in (False, True)
+    ]
+    assert [len(page.items) for page in behind] == [0, behind[1].total]
 
 
 async def test_a_long_list_is_not_counted_to_its_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
