@@ -12,7 +12,7 @@ from api import current, posting
 from api.acts import by, change
 from api.panel import forms, markdown, mends
 from api.panel.pages import Page
-from api.panel.view import View
+from api.panel.view import View, whole
 from api.panel.words import N_
 from hub.accounts import definitions, turns
 from hub.delivery import deliveries
@@ -63,7 +63,7 @@ async def state(view: View) -> dict[str, Any]:
     """Those to chats, the newest first."""
     asked = {name: _given(view, name) for name in ("state", *FILTERS)}
     wanted = _wanted(view, asked)
-    part = view.part(SHOWN, float, int, int)
+    part = view.part(SHOWN, float, whole, whole)
     found = await view.hub.store.read(lambda connection: outgoing.list_deliveries(connection, wanted, part))
     every = Wanted(channel=wanted.channel, address=wanted.address, id=wanted.id)
     name = "\n".join(["deliveries", *(asked[each] for each in FILTERS)])
@@ -87,7 +87,7 @@ async def state(view: View) -> dict[str, Any]:
 async def incoming(view: View) -> dict[str, Any]:
     """Those to agents that nobody could answer, the newest first."""
     agent = _given(view, "agent")
-    inbox, part = agent_inbox(agent) if agent else None, view.part(SHOWN, float, int, int)
+    inbox, part = agent_inbox(agent) if agent else None, view.part(SHOWN, float, whole, whole)
     found = await view.hub.store.read(lambda connection: deadletters.list_incoming(connection, inbox, part))
     agents = [named.name for named in view.hub.names() if named.kind == "agent"]
     return {

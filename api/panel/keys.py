@@ -37,6 +37,8 @@ from hub.store.listing import Part
 
 page = Page("keys", N_("API Keys"), icon="key")
 SHOWN = 50
+DIGITS = 9
+"""The most that the id of a group is looked for with: the database's integers hold no more."""
 FEW = 10
 """How many recharges, and own keys, the page of a key shows."""
 ROLES = {"admin": N_("Admin"), "user": N_("User")}
@@ -71,8 +73,10 @@ async def state(view: View) -> dict[str, Any]:
     if not view.is_admin:
         own = await hub.store.read(lambda connection: keyring.listed(connection, Wanted(owner_id=mine.id), now, part))
         return {"accounts": own, "groups": {}, **await _shown(view, mine.id)}
-    asked = view.query.get("group", "")
-    wanted = Wanted(text=view.query.get("q") or None, group_id=int(asked) if asked.isdecimal() else None)
+    text, group = view.query.get("q", "").replace("\x00", ""), view.query.get("group", "")
+    if group and not (group.isascii() and group.isdecimal() and len(group) <= DIGITS):
+        raise RequestError(view.say("There is no such group."), param="group")
+    wanted = Wanted(text=text or None, group_id=int(group) if group else None)
     found = await hub.store.read(lambda connection: keyring.listed(connection, wanted, now, part))
     return {"accounts": found, "groups": await _groups(view), "state_of": state_of, "month": month_end(now)}
 

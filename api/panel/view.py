@@ -51,7 +51,8 @@ class Flash(msgspec.Struct, frozen=True):
     kind: Literal["good", "bad"] = "good"
 
 
-def _id(word: str) -> int:
+def whole(word: str) -> int:
+    """A whole number that the database's integers hold, from 0 on; raises ValueError."""
     found = int(word)
     if not 0 <= found < 2**63:
         raise ValueError(word)
@@ -128,7 +129,7 @@ class Guest:
             return Part(limit=limit)
         words = after.split(SEPARATOR)
         try:
-            key = tuple(kind(word) for kind, word in zip(kinds or (_id,), words, strict=True))
+            key = tuple(kind(word) for kind, word in zip(kinds or (whole,), words, strict=True))
         except ValueError:
             raise RequestError("This is no place in the list.", param="after") from None
         return Part(limit=limit, after=key)
@@ -297,4 +298,4 @@ def set_cookie(answer: Response, name: str, value: str, seconds: int) -> None:
     answer.set_cookie(name, value, seconds, path=guard.PATH, httponly=True, secure=secure, samesite="Strict")
 
 
-__all__ = ["LANGUAGES", "Flash", "Guest", "Theme", "View", "back", "guest", "parts", "set_cookie", "view"]
+__all__ = ["LANGUAGES", "Flash", "Guest", "Theme", "View", "back", "guest", "parts", "set_cookie", "view", "whole"]

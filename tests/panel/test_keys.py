@@ -128,6 +128,13 @@ class TestLife:
         assert await said(desk, secret) == "You said: Hello"
 
 
+class TestList:
+    async def test_a_group_that_there_cannot_be_is_told(self, desk: Desk) -> None:
+        async with desk.sit("admin", language="zh-CN", javascript=False) as sitting:
+            await sitting.open(f"/panel/keys?group={10**20}", 400)
+            await expect(sitting.page.locator("main")).to_contain_text("没有这个分组")
+
+
 class TestMoney:
     async def test_a_recharge_is_on_the_balance_and_in_the_history(self, desk: Desk) -> None:
         secret = await desk.key()

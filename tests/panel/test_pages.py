@@ -12,6 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 SEEN: list[tuple[Page, Role]] = [
     (page, role) for page in pages() for role in ("admin", "user") if role == "admin" or not page.admin
 ]
+TOO_LARGE = "99999999999999999999"
 each_page = pytest.mark.parametrize(("page", "role"), SEEN, ids=[f"{page.name}-{role}" for page, role in SEEN])
 
 
@@ -56,6 +57,27 @@ async def test_it_works_without_javascript(desk: Desk, page: Page, role: Role) -
     async with desk.sit(role, javascript=False) as sitting:
         await sitting.open(page.path)
         await expect(sitting.page.locator("main h1")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"keys?group={TOO_LARGE}",
+        f"keys?after={TOO_LARGE}",
+        f"groups?after={TOO_LARGE}",
+        f"sessions?after={TOO_LARGE}",
+        f"sessions?after=-{TOO_LARGE}",
+        f"deliveries?after=1~1~{TOO_LARGE}",
+        f"deliveries/incoming?after=1~{TOO_LARGE}~1",
+        f"settings/config?after={TOO_LARGE}",
+        f"settings/audit?after={TOO_LARGE}",
+        f"settings/jobs?after={TOO_LARGE}",
+        f"logs/tail?after={TOO_LARGE}",
+    ],
+)
+async def test_a_number_that_no_database_holds_is_refused(desk: Desk, path: str) -> None:
+    async with desk.sit(javascript=False) as sitting:
+        await sitting.open(f"/panel/{path}", 400)
 
 
 async def test_a_page_for_admins_is_refused_to_a_user_and_not_shown(desk: Desk) -> None:
