@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from quart import Response
@@ -11,90 +11,36 @@ from quart import Response
 from api import deliveries, posting
 from api.acts import acting, change
 from api.admin.bots import removal
-from api.panel import channel_form, meanwhile, mends
+from api.panel import channel_form, channel_rows, meanwhile, mends
 from api.panel.channel_form import PLATFORMS, Platform
+from api.panel.channel_rows import DAY, Row
 from api.panel.forms import Form, options, wrong
-from api.panel.overview import STATES
 from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
 from api.saved import save
 from hub import access, chats
 from hub.access import Paired, PairingRequest
+from hub.accounts.audit import Act
 from hub.accounts.definitions import Change, Shown, Stale
 from hub.errors import NotFound, RequestError
 from hub.message import channel_inbox
-from hub.records import counts, health, statistics
-from hub.records.counts import InboxCount
-from hub.records.health import Health
-from hub.records.statistics import Asked
-from hub.records.tally import Sums
 from hub.store import Connection
 
 page = Page("channels", N_("Channels"), icon="channel", admin=True)
-DAY = 86_400.0
 TEST_WAIT = 10.0
 """How long the page waits to see what becomes of a test message, in seconds."""
-FRESH = 5.0
-"""For how long the counts of a day are good, in seconds."""
 MOST_CHATS = 50
-STOPPED, UNUSED = (N_("Stopped"), ""), (N_("Not in use"), "bad")
+_CHAT = N_("The id of a chat, without blanks, such as 12345; one of its topics stands after a colon, as in 12345:7.")
+TEST_WRONG = {"chat": _CHAT, "thread_id": _CHAT, "text": N_("Something to say, of up to 100,000 characters.")}
+"""What to say of each field of a test message where it is wrong."""
 ROUTE = "/<int(max=2147483647):id>"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A channel and how it is."""
-
-    one: Shown
-    health: Health | None
-    sums: Sums
-    """Of the last day."""
-    waiting: int
-    dead: int
-    strangers: int
-
-    @property
-    def kind(self) -> str:
-        return str(self.one.settings.get("kind", ""))
-
-    @property
-    def enabled(self) -> bool:
-        return bool(self.one.settings.get("enabled", True))
-
-    @property
-    def declared(self) -> bool:
-        """Whether config.yaml has the last word."""
-        return self.one.source == "config"
-
-    @property
-    def state(self) -> tuple[str, str]:
-        """What to call how it is, and its colour."""
-        if self.one.error:
-            return UNUSED
-        if not self.enabled:
-            return STOPPED
-        return (N_("Not started"), "") if self.health is None else STATES[self.health.state]
-
-    @property
-    def error(self) -> str | None:
-        """What its platform last said, where it is not connected."""
-        if not self.enabled or self.health is None or self.health.state == "up":
-            return None
-        return self.health.error
-
-    @property
-    def trouble(self) -> tuple[str, str] | None:
-        """What is wrong with it, and what to do about that."""
-        if self.one.error:
-            return self.one.error, N_("Mend it under “Edit”.")
-        return None if self.error is None else (self.error, mends.mend(self.kind, self.error))
 
 
 @page.shows("channels.html", live=("list",))
 async def state(view: View) -> dict[str, Any]:
     """All there are, and how one comes by those there are not."""
-    rows = await _rows(view)
+    rows = await channel_rows.every(view)
     there = {row.kind for row in rows}
     missing = {kind: one for kind, one in _platforms(view).items() if kind not in there}
     return {"rows": rows, "missing": missing, "platforms": PLATFORMS}
@@ -136,25 +82,8 @@ async def create(view: View, kind: str) -> Response:
 @page.shows("channel.html", rule=ROUTE, live=("now", "strangers"))
 async def detail(view: View, id: int) -> dict[str, Any]:
     """One channel."""
-    row = next((each for each in await _rows(view) if each.one.id == id), None)
-    if row is None:
-        raise NotFound(f"There is no channel {id}.", code="channel_not_found")
-    name, now = row.one.name, view.hub.clock()
-
-    def read(connection: Connection) -> tuple[list[PairingRequest], list[Paired], list[str]]:
-        known = chats.written_to(connection, name, MOST_CHATS)
-        return access.pending(connection, name, now), access.paired(connection, name), known
-
-    strangers, friends, written = await view.hub.store.read(read)
-    return {
-        "row": row,
-        "strangers": strangers,
-        "friends": friends,
-        "chats": _chats(name, written, friends),
-        "platform": PLATFORMS.get(row.kind),
-        "facts": _facts(view, row),
-        "form": Form(values={}),
-    }
+    form = Form(values={"text": view.say("Hello, this is a test.")})
+    return await _shown(view, await channel_rows.find(view, id), form)
 
 
 @page.get(f"{ROUTE}/edit")
@@ -221,38 +150,86 @@ async def delete(view: View, id: int) -> Response:
 async def approve(view: View, id: int) -> Response:
     """Let a stranger in."""
     name, code = (await _one(view, id)).name, (await view.form()).get("code", "")
-    sender = await change("pairing.approve", lambda act: access.approve(act, name, code))
-    if sender is None:
+
+    def unit(act: Act) -> str | None:
+        sender = access.approve(act, name, code)
+        return None if sender is None else _name_of(act, name, sender)
+
+    approved = await change("pairing.approve", unit)
+    if approved is None:
         raise RequestError(view.say("This code is not waiting any more: it holds for an hour."), param="code")
-    return view.done(view.say("{sender} may talk to the bot now.", sender=sender))
+    return view.done(view.say("{name} may talk to the bot now.", name=approved))
 
 
 @page.post(f"{ROUTE}/unpair")
 async def unpair(view: View, id: int) -> Response:
     """Take back what was approved."""
     name, sender = (await _one(view, id)).name, (await view.form()).get("sender", "")
-    await change("pairing.revoke", lambda act: access.revoke(act, name, sender))
-    return view.done(view.say("{sender} is a stranger again.", sender=sender))
+
+    def unit(act: Act) -> str:
+        called = _name_of(act, name, sender)
+        access.revoke(act, name, sender)
+        return called
+
+    stranger = await change("pairing.revoke", unit)
+    return view.done(view.say("{name} is a stranger again.", name=stranger))
+
+
+@page.get(f"{ROUTE}/test")
+async def tested(view: View, id: int) -> Response:
+    """Who comes back to a test message that was not sent."""
+    return view.go(f"{page.path}/{id}")
 
 
 @page.post(f"{ROUTE}/test")
 async def test(view: View, id: int) -> Response:
-    """Send a message to a chat, and say what becomes of it."""
-    name, form = (await _one(view, id)).name, await view.form()
+    """Send a message to a chat, and say what becomes of it; none where the channel is not connected."""
+    row, form = await channel_rows.find(view, id), await view.form()
+    if away := _away(view, row):
+        return await _again(view, row, form, {"": away})
+    name, at = row.one.name, view.hub.clock()
     chat, _, thread = form.get("chat", "").strip().removeprefix(f"{name}:").partition(":")
-    to = posting.address(name, chat, thread)
-    said = posting.text(form.get("text"))
-    at = view.hub.clock()
-    record = await deliveries.post(f"dlv_{await view.once()}", to, posting.parts(said), TEST_WAIT, at + DAY)
+    try:
+        to = posting.address(name, chat, thread, chat="chat")
+        said = posting.parts(posting.text(form.get("text")))
+        record = await deliveries.post(f"dlv_{await view.once()}", to, said, TEST_WAIT, at + DAY)
+    except RequestError as error:
+        return await _again(view, row, form, wrong(view.words, error, TEST_WRONG))
     match record.status:
         case "delivered":
-            return view.done(view.say("The message arrived."))
+            return view.done(view.say("The message arrived."), f"{page.path}/{id}")
         case "failed" | "discarded":
-            why = record.last_error or record.reason or ""
-            return view.done(view.say("It could not be sent: {why}", why=why), kind="bad")
+            why = mends.heard(record.last_error or record.reason or "", view.words)
+            return await _again(view, row, form, {"chat": view.say("It could not be sent: {why}", why=why)})
         case _:
             why = view.hub.posts.waiting_because(record) or view.say("the platform has not taken it yet")
-            return view.done(view.say("It waits to be sent: {why}", why=why), kind="bad")
+            told = view.say("It waits to be sent: {why}", why=mends.heard(why, view.words))
+            return view.done(told, f"{page.path}/{id}", kind="bad")
+
+
+def _away(view: View, row: Row) -> str:
+    """Why a channel sends nothing now; empty where it does."""
+    if row.health is not None and row.health.state == "up" and row.enabled and not row.one.error:
+        return ""
+    if row.trouble is not None:
+        why = mends.heard(row.trouble[0], view.words)
+        return view.say("This channel is not connected, so nothing was sent: {why}", why=why)
+    if not row.enabled:
+        return view.say("This channel is stopped, so nothing was sent. Start it first.")
+    return view.say("This channel is not connected yet, so nothing was sent.")
+
+
+async def _again(view: View, row: Row, form: Mapping[str, str], told: Mapping[str, str]) -> Response:
+    """The page with the test message as it was typed, and why it was not sent."""
+    there = replace(view, path=f"{page.path}/{row.one.id}")
+    shown = await _shown(there, row, Form(values=form, wrong=told))
+    return there.render("channel.html", 400, page=page, live=True, **shown)
+
+
+def _name_of(act: Act, channel: str, sender: str) -> str:
+    """What somebody who was approved is called, as far as that is known."""
+    found = (one.name for one in access.paired(act.connection, channel) if one.sender == sender)
+    return next(found, "") or sender
 
 
 def _form(
@@ -273,43 +250,24 @@ def _form(
     )
 
 
-async def _rows(view: View) -> list[Row]:
-    """Every channel, by its name."""
-    hub = view.hub
-    saved = sorted(await hub.definitions.list("channel"), key=lambda one: one.name)
-    names = [one.name for one in saved]
-    found = await view.shared("health", health.of_channels)
-    inboxes = {each.inbox: each for each in await view.shared("inboxes", _inboxes(view))}
-    day = await view.shared("channels of a day", _day(view), fresh=FRESH)
-    strangers = await hub.store.read(
-        lambda connection: {name: len(access.pending(connection, name, hub.clock())) for name in names}
-    )
-    rows: list[Row] = []
-    for one in saved:
-        inbox = inboxes.get(channel_inbox(one.name))
-        rows.append(
-            Row(
-                one=one,
-                health=found.get(one.name),
-                sums=day.get(one.name) or Sums(),
-                waiting=inbox.open if inbox else 0,
-                dead=inbox.dead if inbox else 0,
-                strangers=strangers[one.name],
-            )
-        )
-    return rows
+async def _shown(view: View, row: Row, form: Form) -> dict[str, Any]:
+    """What the page of a channel shows; `form` is that of a test message."""
+    name, now = row.one.name, view.hub.clock()
 
+    def read(connection: Connection) -> tuple[list[PairingRequest], list[Paired], list[str]]:
+        known = chats.written_to(connection, name, MOST_CHATS)
+        return access.pending(connection, name, now), access.paired(connection, name), known
 
-def _inboxes(view: View) -> Callable[[Connection], list[InboxCount]]:
-    return lambda connection: counts.inboxes(connection, view.hub.clock())
-
-
-def _day(view: View) -> Callable[[Connection], Mapping[object, Sums]]:
-    def unit(connection: Connection) -> Mapping[object, Sums]:
-        asked = Asked(since=view.hub.clock() - DAY)
-        return {of: sums for (_, of), sums in statistics.measure(connection, asked, by="channel", timed=False).items()}
-
-    return unit
+    strangers, friends, written = await view.hub.store.read(read)
+    return {
+        "row": row,
+        "strangers": strangers,
+        "friends": friends,
+        "chats": _chats(name, written, friends),
+        "platform": PLATFORMS.get(row.kind),
+        "facts": _facts(view, row),
+        "form": form,
+    }
 
 
 def _facts(view: View, row: Row) -> list[tuple[str, str]]:

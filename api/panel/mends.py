@@ -97,6 +97,7 @@ SAID = (
     N_("{platform} is out of order ({code})."),
     N_("{platform} refuses: {words}."),
     N_("{platform} refuses ({code}): {words}"),
+    N_("{platform} says: the bot was blocked or removed."),
     N_("This message or address cannot be written in {platform}'s terms."),
 )
 """What channels say of their platforms, see channels/*/errors.py; what they say to do then is said otherwise here."""

@@ -66,6 +66,13 @@ async def agree(sitting: Sitting, button: str) -> None:
     await sitting.page.locator("dialog[open]").get_by_role("button", name=button, exact=True).click()
 
 
+async def send(sitting: Sitting, chat: str, text: str) -> None:
+    """Send a test message."""
+    await sitting.page.get_by_label("To the chat").fill(chat)
+    await sitting.page.get_by_label("Text", exact=True).fill(text)
+    await sitting.page.get_by_role("button", name="Send").click()
+
+
 async def is_(sitting: Sitting, state: str) -> None:
     """Wait until the page says how the channel is."""
     await expect(sitting.page.locator("[data-state]")).to_have_text(state)
@@ -148,6 +155,24 @@ class TestLife:
             await expect(sitting.page.get_by_role("row", name=name)).to_have_count(0)
             assert name not in desk.here.engine.config.channels
 
+    async def test_who_deletes_it_is_told_of_what_waits(self, desk: Desk, telegram: TelegramServer, name: str) -> None:
+        async with desk.sit() as sitting, desk.here.http() as client:
+            await add(sitting, telegram, name)
+            await is_(sitting, "Connected")
+            await press(sitting, "Stop")
+            await agree(sitting, "Stop")
+            await is_(sitting, "Stopped")
+            await press(sitting, "Delete")
+            await expect(sitting.page.locator("dialog[open]")).not_to_contain_text("to be sent")
+            await agree(sitting, "Cancel")
+            post = {"channel": name, "chat_id": "77", "text": "for later"}
+            (await client.post("/v1/deliveries", json=post)).raise_for_status()
+            waiting = sitting.page.locator(".stats > div").filter(has_text="to be sent")
+            await expect(waiting).to_contain_text("1")
+            await sitting.page.reload()
+            await press(sitting, "Delete")
+            await expect(sitting.page.locator("dialog[open]")).to_contain_text("1 message to be sent waits on")
+
 
 class TestPeople:
     async def test_a_stranger_who_is_approved_gets_an_answer(
@@ -157,22 +182,21 @@ class TestPeople:
             await connect(sitting, telegram, name)
             await expect(sitting.page.get_by_text("Nobody waits")).to_be_visible()
             telegram.say("hello")
+            stranger = await sitting.page.get_by_role("row", name="Approve").locator("strong").inner_text()
             await sitting.page.get_by_role("button", name="Approve").click()
-            await expect(sitting.page.get_by_text("may talk to the bot now")).to_be_visible()
+            await expect(sitting.page.get_by_text(f"{stranger} may talk to the bot now.")).to_be_visible()
             telegram.say("hello again")
             await telegram.wait_text("You said: hello again")
             await sitting.page.get_by_role("button", name="Take back").click()
             await agree(sitting, "Take back")
-            await expect(sitting.page.get_by_text("is a stranger again")).to_be_visible()
+            await expect(sitting.page.get_by_text(f"{stranger} is a stranger again.")).to_be_visible()
 
     async def test_a_test_message_arrives(self, desk: Desk, telegram: TelegramServer, name: str) -> None:
         async with desk.sit() as sitting:
             await connect(sitting, telegram, name)
             telegram.say("hello")  # a bot may write to whom wrote to it
             await telegram.wait_sent(PRIVATE, 1)
-            await sitting.page.get_by_label("To the chat").fill(f"{name}:{PRIVATE}")
-            await sitting.page.get_by_label("Text", exact=True).fill("is anybody there?")
-            await sitting.page.get_by_role("button", name="Send").click()
+            await send(sitting, f"{name}:{PRIVATE}", "is anybody there?")
             await expect(sitting.page.get_by_text("The message arrived.")).to_be_visible()
             await telegram.wait_text("is anybody there?")
 
@@ -190,6 +214,66 @@ class TestPeople:
                 assert (await posted(sitting, path, chat=str(PRIVATE), text="only once", once=once)).ok
             await telegram.wait_text("only once")
             assert await done(desk, "post", f"{name}:{PRIVATE}") == 1
+
+    @pytest.mark.parametrize(
+        ("language", "chat", "text", "field", "told"),
+        [
+            ("en", "a b", "still here", "chat", "The id of a chat, without blanks"),
+            ("zh-CN", "a b", "still here", "chat", "请输入会话 ID"),
+            ("en", "a:b c", "still here", "chat", "stands after a colon"),
+            ("zh-CN", "lobby", "   ", "text", "请输入要发送的文字"),
+        ],
+    )
+    async def test_what_is_wrong_with_one_stands_at_its_field_and_the_rest_stays(
+        self, desk: Desk, language: Any, chat: str, text: str, field: str, told: str
+    ) -> None:
+        async with desk.sit(language=language) as sitting:
+            page = sitting.page
+            await sitting.open("/panel/channels")
+            await page.get_by_role("link", name="web", exact=True).click()
+            await page.locator("#f-chat").fill(chat)
+            await page.locator("#f-text").fill(text)
+            await page.locator("form[action$='/test'] button").click()
+            await expect(page.locator(f"#f-{field}-error")).to_contain_text(told)
+            await expect(page.locator("#f-chat")).to_have_value(chat)
+            await expect(page.locator("#f-text")).to_have_value(text)
+            assert await sitting.violations() == []
+            sitting.errors.clear()  # the browser tells of the 400
+
+    async def test_one_that_a_chat_does_not_take_stays_and_says_why(
+        self, desk: Desk, telegram: TelegramServer, name: str
+    ) -> None:
+        async with desk.sit() as sitting:
+            await add(sitting, telegram, name)
+            await is_(sitting, "Connected")
+            telegram.say("hello")
+            await telegram.wait_sent(PRIVATE, 1)
+            telegram.block()
+            await send(sitting, str(PRIVATE), "is anybody there?")
+            await expect(sitting.page.locator("#f-chat-error")).to_contain_text("It could not be sent: Telegram")
+            await expect(sitting.page.get_by_label("To the chat")).to_have_value(str(PRIVATE))
+            await expect(sitting.page.get_by_label("Text", exact=True)).to_have_value("is anybody there?")
+            await expect(sitting.page.locator("[data-live-state=on]")).to_be_attached()
+            sitting.errors.clear()  # the browser tells of the 400
+
+    async def test_none_is_sent_by_a_channel_that_failed_or_is_stopped(
+        self, desk: Desk, telegram: TelegramServer, name: str
+    ) -> None:
+        async with desk.sit() as sitting:
+            await add(sitting, telegram, name, WRONG_TOKEN)
+            await is_(sitting, "Failed")
+            note = sitting.page.locator("form[action$='/test'] .note")
+            await send(sitting, "77", "is anybody there?")
+            await expect(note).to_contain_text("not connected, so nothing was sent: Telegram refuses the token")
+            await expect(sitting.page.get_by_label("Text", exact=True)).to_have_value("is anybody there?")
+            await press(sitting, "Stop")
+            await agree(sitting, "Stop")
+            await is_(sitting, "Stopped")
+            await send(sitting, "77", "is anybody there?")
+            await expect(note).to_contain_text("This channel is stopped, so nothing was sent.")
+            await expect(sitting.page.get_by_label("To the chat")).to_have_value("77")
+            assert await done(desk, "post", f"{name}:77") == 0
+            sitting.errors.clear()  # the browser tells of the 400
 
 
 class TestForm:
@@ -286,6 +370,10 @@ async def test_what_platforms_are_known_to_say_is_said_in_the_readers_language(
     in_chinese = mends.heard(said(translated, error), words("zh-CN"))
     assert re.search("[\u4e00-\u9fff]", in_chinese)
     assert "{" not in in_chinese
+
+
+async def test_that_a_bot_was_blocked_is_said_in_the_readers_language() -> None:
+    assert mends.heard("Telegram says: the bot was blocked or removed.", words("zh-CN")).endswith("屏蔽或移除。")
 
 
 async def test_of_anything_else_the_log_is_named() -> None:
