@@ -25,6 +25,12 @@ def _pattern(value: str) -> str:
     return value
 
 
+def _plain(amount: Any) -> Any:
+    if isinstance(amount, str) and ("_" in amount or not amount.isascii()):
+        raise ValueError("must be a number")  # which Python would read: 1_000, and digits of other scripts
+    return amount
+
+
 def _long(seconds: float) -> float:
     if not seconds >= SHORTEST:
         raise ValueError("must be 2d at least: so long every message is known, that it is not taken twice")
@@ -37,7 +43,7 @@ def _one_or_more(value: Any) -> Any:
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
 """Addresses with `*` for any text: `support:12345`, `support:*`, `*`."""
-Money = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=9)]
+Money = Annotated[Decimal, BeforeValidator(_plain), Field(ge=0, max_digits=18, decimal_places=9)]
 """An amount, exactly as written."""
 SHORTEST = 2 * 86_400.0
 """`hub.upkeep.KEEP`: what is on its way, or just was, is kept in any case."""

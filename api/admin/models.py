@@ -169,4 +169,4 @@ def _price(given: float | str, name: str) -> str:
 
 
 def _money(price: Any) -> str:
-    return money.shown(money.amount(str(price), "price"))
+    return money.shown(money.amount(Decimal(str(price)), "price"))

@@ -41,6 +41,8 @@ DIGITS = 9
 """The most that the id of a group is looked for with: the database's integers hold no more."""
 FEW = 10
 """How many recharges, and own keys, the page of a key shows."""
+NO_AMOUNT = N_("An amount above 0, such as 12.50.")
+TOO_MUCH = N_("This is too much: at most 1,000,000,000 at a time.")
 ROLES = {"admin": N_("Admin"), "user": N_("User")}
 SOURCES = {
     "config": N_(
@@ -159,7 +161,7 @@ async def recharge(view: View, id: int) -> Response:
         amount = money.amount(form.get("balance", "").strip(), "balance")
         await change("key.recharge", lambda act: units.recharge(act, id, amount, once))
     except RequestError as error:
-        told = wrong(view.words, error, {"balance": N_("An amount above 0, such as 12.50.")})
+        told = wrong(view.words, error, {"balance": TOO_MUCH if error.code == "out_of_range" else NO_AMOUNT})
         return view.render("key.html", 400, page=page, **await _shown(view, id, Form(values=dict(form), wrong=told)))
     return view.done(
         view.say("{amount} were added to the balance.", amount=view.words.money(amount)), f"{page.path}/{id}"

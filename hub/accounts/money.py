@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
@@ -16,6 +17,8 @@ PLACES = 10
 """Decimal places of the amounts that answers show."""
 MOST = 10**9
 """The largest amount that can be given, in units of the currency; sums of it fit the database's integers."""
+_WRITTEN = re.compile(r"[0-9.]+")
+"""What Python reads beside is no amount that people write: `1_000`, `1e3`, digits of other scripts."""
 
 
 class Price(Value, frozen=True, kw_only=True):
@@ -43,8 +46,10 @@ class Price(Value, frozen=True, kw_only=True):
 
 
 def amount(value: Decimal | str | float, where: str) -> int:
-    """An amount as somebody writes it, up to 9 places; raises RequestError that names `where`."""
+    """An amount as somebody writes it, with up to 9 places; raises RequestError that names `where`."""
     try:
+        if isinstance(value, str) and not _WRITTEN.fullmatch(value):
+            raise ValueError(value)
         exact = Decimal(str(value)) * UNIT
         whole = int(exact)
     except (ArithmeticError, ValueError) as error:
@@ -52,7 +57,7 @@ def amount(value: Decimal | str | float, where: str) -> int:
     if exact != whole:
         raise RequestError(f"{where}: at most 9 decimal places", param=where)
     if not 0 <= whole <= MOST * UNIT:
-        raise RequestError(f"{where}: 0 to {MOST}", param=where)
+        raise RequestError(f"{where}: 0 to {MOST}", param=where, code="out_of_range")
     return whole
 
 

@@ -164,6 +164,8 @@ MISTAKES = [
         "models: {x: {provider: demo, base_url: h}}",
         "config.yaml:1: models.x.base_url: must be a URL that starts with http:// or https://",
     ),
+    ('models: {x: {provider: demo, price_in: "1_000"}}', "config.yaml:1: models.x.price_in: must be a number"),
+    ('models: {x: {provider: demo, price_in: "٣"}}', "config.yaml:1: models.x.price_in: must be a number"),
     ("models: {x: {provider: demo, price_in: -1}}", "config.yaml:1: models.x.price_in: must be at least 0"),
     ("models: {x: {provider: demo, multiple: perhaps}}", "config.yaml:1: models.x.multiple: must be true or false"),
     ("models: {X: {provider: demo}}", "config.yaml:1: models.X: is not a name: use the characters a-z 0-9 _ -"),

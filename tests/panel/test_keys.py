@@ -81,7 +81,7 @@ class TestLife:
             assert await said(desk, secret) == "You said: Hello"
             await sitting.page.get_by_role("link", name="Done").click()
             await expect(sitting.page.locator("main")).to_contain_text("1 turn")
-            await expect(sitting.page.locator(".quota")).to_contain_text("of 12.50")
+            await expect(sitting.page.get_by_text("of 12.50")).to_have_count(1)
             assert secret not in await sitting.page.content()
             assert await sitting.violations() == []
 
@@ -151,7 +151,7 @@ class TestMoney:
             await sitting.open("/panel/keys")
             await expect(sitting.page.locator(".stats")).to_contain_text("12.50")
 
-    @pytest.mark.parametrize("amount", ["0", "-1", "much", "1.0000000001"])
+    @pytest.mark.parametrize("amount", ["0", "-1", "much", "1.0000000001", "1_000", "1e3", "٣"])
     async def test_what_is_no_amount_is_told_beside_it(self, desk: Desk, amount: str) -> None:
         number = (await key_of(desk, await desk.key())).id
         async with desk.sit("admin", javascript=False) as sitting:
@@ -160,6 +160,17 @@ class TestMoney:
             await sitting.page.get_by_role("button", name="Recharge").click()
             await expect(sitting.page.locator(".error")).to_have_text("An amount above 0, such as 12.50.")
             await expect(sitting.page.get_by_label("Amount")).to_have_value(amount)
+            await expect(sitting.page.get_by_text("Never recharged")).to_be_visible()
+            sitting.errors.clear()  # the browser itself tells of the status
+
+    @pytest.mark.parametrize("amount", ["1000000001", "99999999999"])
+    async def test_what_is_too_much_is_called_so(self, desk: Desk, amount: str) -> None:
+        number = (await key_of(desk, await desk.key())).id
+        async with desk.sit("admin", javascript=False) as sitting:
+            await sitting.open(f"/panel/keys/{number}")
+            await sitting.page.get_by_label("Amount").fill(amount)
+            await sitting.page.get_by_role("button", name="Recharge").click()
+            await expect(sitting.page.locator(".error")).to_contain_text("This is too much")
             await expect(sitting.page.get_by_text("Never recharged")).to_be_visible()
             sitting.errors.clear()  # the browser itself tells of the status
 

@@ -47,12 +47,14 @@ def test_a_fee_is_the_nearest_amount(price: Price, prompt: int, cached: int, sai
     assert abs(price.fee(Usage(prompt=prompt, cached=cached, completion=said)) - exact) <= Decimal("0.5")
 
 
-@pytest.mark.parametrize(("written", "units"), [("12.50", 12_500_000_000), (0.1, 10**8), ("1e-9", 1), (0, 0)])
+@pytest.mark.parametrize(("written", "units"), [("12.50", 12_500_000_000), (0.1, 10**8), (1e-9, 1), (0, 0)])
 def test_amounts_as_people_write_them(written: str | float, units: int) -> None:
     assert amount(written, "balance") == units
 
 
-@pytest.mark.parametrize("wrong", ["", "much", "-1", "NaN", "Infinity", "1e-10", str(MOST + 1), "0x10"])
+@pytest.mark.parametrize(
+    "wrong", ["", "much", "-1", "NaN", "Infinity", "1e-10", str(MOST + 1), "0x10", "1_000", "1e3", "٣", "."]
+)
 def test_what_is_no_amount_is_refused_by_name(wrong: str) -> None:
     with pytest.raises(RequestError, match="balance: "):
         amount(wrong, "balance")
