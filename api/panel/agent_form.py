@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 from werkzeug.datastructures import MultiDict
 
-from api.panel.forms import lines, number, trimmed
+from api.panel.forms import NAME, UNUSABLE, lines, number, trimmed
 from api.panel.words import N_
 from hub.accounts.definitions import Shown
 from hub.errors import RequestError
@@ -25,18 +25,28 @@ LIMITS = ("steps", "seconds", "tokens")
 LISTS = ("posts_to", "learns_from")
 _ADDRESSES = N_("Addresses such as support:12345 or support:*, one on each line.")
 WRONG = {
-    **dict.fromkeys(("name", "model", "fallback", "transcribe", "tools", "system_prompt", "params", "history"), ""),
+    "name": NAME,
+    "model": N_("A model that there is, and that is switched on."),
+    "fallback": N_("Names of models that there are, and that are switched on, with spaces between them."),
+    "transcribe": N_("A model that is switched on, and whose provider is openai."),
+    "tools": UNUSABLE,
+    "history": UNUSABLE,
+    "system_prompt": N_("Up to 1,000,000 characters."),
+    "params": N_("One on each line, such as top_p = 0.9."),
     "temperature": N_("A number from 0 to 2, or nothing."),
     "max_tokens": N_("A whole number above 0, or nothing."),
     "posts_to": _ADDRESSES,
     "learns_from": _ADDRESSES,
-    "routes": "",
+    "routes": N_(
+        "One on each line, such as channel=support chat_id=12345: of a channel that there is, and with no command that "
+        "the hub has itself."
+    ),
     "debounce": N_("Seconds, 0 or more."),
     "limits": N_("Numbers above 0, or nothing."),
     "context": N_("A whole number from 100 on, or nothing."),
     "month_quota": N_("An amount such as 12.50, or nothing for no limit."),
 }
-"""What to say of each field where it is wrong; an empty one: what the error says."""
+"""What to say of each field where it is wrong."""
 
 
 def known(one: Shown) -> dict[str, Any]:

@@ -73,8 +73,7 @@ async def create(view: View, kind: str) -> Response:
         settings = channel_form.settings(kind, form, None)
         [made] = await save(Change(kind="channel", name=name, settings=settings))
     except RequestError as error:
-        named = RequestError(str(error), param="name") if error.code == "exists" else error
-        told = wrong(view.words, named, channel_form.wrong(kind))
+        told = wrong(view.words, error, channel_form.wrong(kind))
         return _form(view, kind, platform, Form(values=channel_form.typed(kind, form), wrong=told), status=400)
     return view.done(view.say("The channel is added, and connects now."), f"{page.path}/{made.id}")
 

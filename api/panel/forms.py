@@ -10,14 +10,16 @@ from typing import Any
 import msgspec
 from werkzeug.datastructures import MultiDict
 
-from api.panel.words import Words
+from api.panel.words import N_, Words
 from hub.accounts.money import UNIT
 from hub.errors import RequestError
 
 OWN = "bot_"
 """Before the names of fields that a form would have twice otherwise."""
 Sentences = Mapping[str, str]
-"""By the field that may be wrong, what to say then; an empty one: what the error says."""
+"""By the field that may be wrong, what to say then, `{why}` being what the error says; an empty one: that alone."""
+NAME = N_("Small letters, digits, - and _, at most 200 of them; and no other agent or model is called so.")
+UNUSABLE = N_("This cannot be used: {why}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +59,12 @@ class Form:
 def wrong(says: Words, error: RequestError, sentences: Sentences) -> dict[str, str]:
     """What an error says, each thing under the field that it is about, or under none."""
     found: dict[str, list[str]] = {}
-    for param, said in error.each or [(error.param or "", str(error))]:
+    whole = error.param or ("name" if error.code == "exists" else "")
+    for param, said in error.each or [(whole, str(error))]:
         name = param.partition(".")[0].partition("[")[0]
         if name in sentences:
-            told = says.say(sentences[name]) if sentences[name] else said.removeprefix(f"{name}: ")
-            found.setdefault(name, []).append(told)
+            why = said.removeprefix(f"{name}: ")
+            found.setdefault(name, []).append(says.say(sentences[name], why=why) if sentences[name] else why)
         else:
             found.setdefault("", []).append(said)
     return {name: "; ".join(dict.fromkeys(all_)) for name, all_ in found.items()}

@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 from api import wire
 from api.admin.models import SavedModel, keep
 from api.panel import meanwhile, saved
-from api.panel.forms import Form, number, trimmed, wrong
+from api.panel.forms import NAME, UNUSABLE, Form, number, trimmed, wrong
 from api.panel.pages import Page
 from api.panel.view import View
 from api.panel.words import N_
@@ -37,13 +37,21 @@ CHECKS = ("enabled", "multiple", "one_system")
 _PRICE = N_("An amount such as 0.25.")
 _TOKENS = N_("A whole number of tokens, or nothing where it is not known.")
 WRONG = {
-    "name": "",
-    "provider": "",
-    **dict.fromkeys((*TEXTS, *SECRETS), ""),
+    "name": NAME,
+    "provider": UNUSABLE,
+    "base_url": N_("An address that begins with http:// or https://, or nothing for the provider's own."),
+    "model": N_("What the provider calls the model has to be given."),
+    "region": N_("Amazon Bedrock needs a region, such as eu-central-1."),
+    "api_key": N_(
+        "A key is missing: only a server of your own, which has a base URL, may do without. For Amazon Bedrock the two "
+        "keys below take its place."
+    ),
+    **dict.fromkeys(SECRETS[1:], N_("Give both keys, or neither to use those that this machine has.")),
     **dict.fromkeys(PRICES, _PRICE),
     "context": _TOKENS,
-    "max_output": "",
+    "max_output": N_("A whole number of tokens that leaves room in the context for what is asked, or nothing."),
 }
+"""What to say of each field where it is wrong."""
 MEND: Mapping[int | None, str] = {
     None: N_("Nobody answered there. Check the base URL, and whether the server runs."),
     400: N_("The provider does not take such a request. Check what it calls the model."),

@@ -9,6 +9,7 @@ from tests.panel.desk import Desk, Sitting
 from tests.panel.test_models import press
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
+GONE = "What was said stays in the records. This cannot be undone."
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -97,8 +98,8 @@ async def test_all_that_is_said_of_it_is_kept(desk: Desk) -> None:
     ("label", "value", "says"),
     [
         ("Temperature", "3", "A number from 0 to 2, or nothing."),
-        ("Routes", "support", "is not of the form channel=support"),
-        ("Other parameters", "hot", "is not of the form top_p = 0.9"),
+        ("Routes", "support", "One on each line, such as channel=support"),
+        ("Other parameters", "hot", "One on each line, such as top_p = 0.9."),
         ("Where it may post", "everywhere", "Addresses such as support:12345"),
     ],
 )
@@ -116,6 +117,29 @@ async def test_what_is_wrong_stands_beside_its_field(desk: Desk, label: str, val
         sitting.errors.clear()  # the browser itself tells of the status
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("name", "X", "只能用小写字母"),
+        ("name", "assistant", "不能与其他智能体或模型重名"),
+        ("name", "x" * 201, "最多 200 个字符"),
+        ("fallback", "nobody", "请输入存在且已启用的模型名称"),
+        ("params", "hot", "每行一个"),
+        ("routes", "abc", "每行一条"),
+        ("routes", "channel=nowhere", "渠道必须存在"),
+    ],
+)
+async def test_it_is_said_in_chinese_too(desk: Desk, field: str, value: str, says: str) -> None:
+    async with desk.sit("admin", language="zh-CN", javascript=False) as sitting:
+        await sitting.open("/panel/agents/new")
+        await sitting.page.locator("#f-name").fill("unfit")
+        await sitting.page.locator(f"#f-{field}").fill(value)
+        await sitting.page.locator("#edit button.primary").click()
+        await expect(sitting.page.locator(f"#f-{field}-error")).to_contain_text(says)
+        await expect(sitting.page.locator(f"#f-{field}")).to_have_value(value)
+        sitting.errors.clear()  # the browser itself tells of the status
+
+
 async def test_each_of_several_errors_stands_beside_its_own_field(desk: Desk) -> None:
     said = {"Name": "X<script>", "Temperature": "hot", "Quota a month": "much", "Wait for more, in seconds": "-1"}
     async with desk.sit("admin", javascript=False) as sitting:
@@ -125,7 +149,7 @@ async def test_each_of_several_errors_stands_beside_its_own_field(desk: Desk) ->
         await press(sitting, "Save")
         wrong = sitting.page.locator(".field.wrong")
         for label, told in {
-            "Name": "is not a name",
+            "Name": "Small letters, digits, - and _",
             "Temperature": "A number from 0 to 2, or nothing.",
             "Quota a month": "An amount such as 12.50",
             "Wait for more, in seconds": "Seconds, 0 or more.",
@@ -139,6 +163,7 @@ async def test_each_of_several_errors_stands_beside_its_own_field(desk: Desk) ->
 async def test_deleting_says_how_many_conversations_it_concerns(desk: Desk) -> None:
     async with desk.sit("admin") as sitting:
         await make(sitting, "guest")
+        await expect(sitting.page.locator("#delete-says")).to_have_text(GONE)
         await ask(sitting, "Hello")
         await expect(sitting.page.locator("#talk .bubble")).to_have_count(2)
         await sitting.page.reload()

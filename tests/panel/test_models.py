@@ -88,10 +88,11 @@ async def test_an_api_key_can_be_forgotten(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("label", "value", "says"),
     [
-        ("Base URL", "ftp://example.com", "must be a URL that starts with http:// or https://"),
+        ("Base URL", "ftp://example.com", "An address that begins with http:// or https://"),
         ("Price in", "much", "An amount such as 0.25."),
         ("Context, in tokens", "many", "A whole number of tokens, or nothing where it is not known."),
-        ("Name", "Not A Name", "is not a name"),
+        ("Name", "Not A Name", "Small letters, digits, - and _"),
+        ("Name", "assistant", "no other agent or model is called so"),
     ],
 )
 async def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(
@@ -104,6 +105,27 @@ async def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(
         await expect(field.locator(".error")).to_contain_text(says)
         await expect(field.get_by_label(label, exact=True)).to_have_value(value)
         await expect(sitting.page.get_by_label("Provider", exact=True)).to_have_value("demo")
+        sitting.errors.clear()  # the browser itself tells of the status
+
+
+@pytest.mark.parametrize(
+    ("provider", "field", "value", "says"),
+    [
+        ("demo", "name", "x" * 201, "最多 200 个字符"),
+        ("openai", "model", "", "请输入提供商的模型名称"),
+        ("openai", "api_key", "", "缺少密钥"),
+        ("demo", "base_url", "ftp://example.com", "请输入以 http:// 或 https:// 开头的地址"),
+        ("demo", "max_output", "many", "请输入 token 数"),
+    ],
+)
+async def test_it_is_said_in_chinese_too(desk: Desk, provider: str, field: str, value: str, says: str) -> None:
+    async with desk.sit("admin", language="zh-CN", javascript=False) as sitting:
+        await sitting.open("/panel/models/new")
+        await sitting.page.locator("#f-name").fill("unfit")
+        await sitting.page.locator("#f-provider").select_option(provider)
+        await sitting.page.locator(f"#f-{field}").fill(value)
+        await sitting.page.locator("#edit button.primary").click()
+        await expect(sitting.page.locator(f"#f-{field}-error")).to_contain_text(says)
         sitting.errors.clear()  # the browser itself tells of the status
 
 
