@@ -219,7 +219,7 @@ class TestPeople:
         ("language", "chat", "text", "field", "told"),
         [
             ("en", "a b", "still here", "chat", "The id of a chat, without blanks"),
-            ("zh-CN", "a b", "still here", "chat", "请输入会话 ID"),
+            ("zh-CN", "a b", "still here", "chat", "请输入聊天 ID"),
             ("en", "a:b c", "still here", "chat", "stands after a colon"),
             ("zh-CN", "lobby", "   ", "text", "请输入要发送的文字"),
         ],

@@ -274,5 +274,5 @@ async def test_it_speaks_chinese(desk: Desk) -> None:
     async with desk.sit(language="zh-CN", size=NARROW) as sitting:
         await sitting.open(f"{PAGE}?id={answer}")
         await expect(row(sitting, "已了结")).to_contain_text("已发送")
-        await expect(row(sitting, "模型 1")).to_contain_text("令牌")
+        await expect(row(sitting, "模型 1")).to_contain_text("token")
         assert await sitting.overflow() is None
