@@ -16,7 +16,7 @@ from aiogram.methods import GetMe
 from aiohttp import ClientConnectionError
 from playwright.async_api import expect
 
-from api.panel import mends
+from api.panel import channels, mends
 from api.panel.words import words
 from channels.discord.errors import translated as of_discord
 from channels.feishu.errors import Refusal
@@ -26,6 +26,7 @@ from hub.errors import ChannelError
 from tests.panel.desk import NARROW, Desk, Sitting
 from tests.panel.test_keys import posted
 from tests.panel.test_once import done
+from tests.patience import PATIENCE
 from tests.platforms.telegram import PRIVATE, TelegramServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -36,6 +37,12 @@ WRONG_TOKEN = "987654:no-such-bot"
 async def telegram() -> AsyncIterator[TelegramServer]:
     async with TelegramServer() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What becomes of a test message is waited for, however slow the machine is."""
+    monkeypatch.setattr(channels, "TEST_WAIT", PATIENCE)
 
 
 @pytest.fixture
