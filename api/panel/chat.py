@@ -6,15 +6,16 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
-from quart import Response, request
+from quart import Response, current_app, request
 
 from api import current, messages, names, posting, rooms, sse, web
 from api.panel import talk
 from api.panel.pages import Page
 from api.panel.shared import Shared
-from api.panel.talk import Draft
+from api.panel.talk import Draft, Drafts
 from api.panel.view import View, parts
 from api.panel.words import N_
 from api.uploads import FILE_LIMIT, MOST
@@ -35,6 +36,8 @@ DRAWN_EVERY = 0.08
 """How often an answer that is being written is drawn anew, at most, in seconds."""
 PATIENT = 4
 """So many times as long as that took is waited in between."""
+CHECKED = 5.0
+"""How long a login may have ended before its reader is sent away from a room in which nothing happens, in seconds."""
 COMMANDS = {
     "new": N_("Start a new session"),
     "stop": N_("Stop the answer that is being written"),
@@ -48,6 +51,25 @@ TRY = (
     "post to web:lobby: hello",
 )
 """What one may say first, in the words of the demo model: others make nothing of it."""
+
+
+_DRAFTS = "bothub.panel.drafts"
+
+
+@page.routes.while_app_serving
+async def hear() -> AsyncGenerator[None]:
+    """Follow what is written from the start, for those who come late."""
+    task = asyncio.create_task(_drafts().follow(current.hub().signals))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _drafts() -> Drafts:
+    """Those of this app."""
+    extensions: dict[str, Any] = current_app.extensions
+    return extensions.setdefault(_DRAFTS, Drafts())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +128,8 @@ async def events(view: View, room: str) -> Response:
     after = messages.cursor(last, "after") if last else None
     shared = parts().shared
     shared.check()
-    return sse.stream(_follow(view, there, after, shared, current.keep_alive()))
+    scribe = _Scribe(view, there, _drafts())
+    return sse.stream(_follow(view, scribe, after, shared, min(CHECKED, current.keep_alive())))
 
 
 @page.post("/<room>/say")
@@ -208,21 +231,20 @@ async def _lists(view: View) -> dict[str, Sequence[Told]]:
     }
 
 
-async def _follow(view: View, room: Room, after: int | None, shared: Shared, silence: float) -> AsyncGenerator[bytes]:
-    """The room's events as parts of the page, until the login ends."""
-    scribe, happenings = _Scribe(view, room), rooms.follow(view.hub, room.address, after, silence)
+async def _follow(
+    view: View, scribe: _Scribe, after: int | None, shared: Shared, silence: float
+) -> AsyncGenerator[bytes]:
+    """The room's events as parts of the page; nothing of what happens once the login has ended."""
+    happenings = rooms.follow(view.hub, scribe.room.address, after, silence)
     try:
         with shared.watching():
-            checked = time.monotonic()
             async for happened in happenings:
                 began = time.monotonic()
+                if not await view.holds():
+                    yield sse.event({}, "ended")
+                    return
                 if not happened:
                     yield sse.KEEP_ALIVE
-                if not happened or began - checked >= silence:
-                    checked = began
-                    if not await view.holds():
-                        yield sse.event({}, "ended")
-                        return
                 for event in await scribe.tell(happened):
                     yield event
                 if happened:
@@ -234,9 +256,10 @@ async def _follow(view: View, room: Room, after: int | None, shared: Shared, sil
 class _Scribe:
     """Draws what happens in a room for one viewer."""
 
-    def __init__(self, view: View, room: Room) -> None:
+    def __init__(self, view: View, room: Room, known: Drafts) -> None:
+        self.room = room
         self._view = view
-        self._room = room
+        self._known = known
         self._drafts: dict[str, Draft] = {}
 
     async def tell(self, happened: Sequence[Post | Sign]) -> list[bytes]:
@@ -254,26 +277,27 @@ class _Scribe:
         if sign.kind == "done":
             self._drafts.pop(sign.turn, None)
             return
-        draft = self._drafts.setdefault(sign.turn, Draft(sign.turn, sign.agent))
+        draft = self._drafts.get(sign.turn) or Draft(sign.turn, sign.agent, text=self._known.said(sign.turn))
+        self._drafts[sign.turn] = draft
         if sign.kind == "delta":
             draft.hear(sign)
-        elif sign.kind == "calls" and _sees_steps(self._view, self._room):
+        elif sign.kind == "calls" and _sees_steps(self._view, self.room):
             draft.calling = sign.calls
-        elif sign.kind == "step" and _sees_steps(self._view, self._room):
+        elif sign.kind == "step" and _sees_steps(self._view, self.room):
             done = await self._view.hub.store.read(lambda connection: steps.of(connection, [sign.turn]))
             draft.calling, draft.finished = (), done.get(sign.turn, [])
 
     def _draft(self, turn: str) -> bytes:
         draft = self._drafts[turn]
         parts = {name: talk.html(self._view, name, draft=draft) for name in ("words", "steps")}
-        return sse.event({"turn": turn, "agent": draft.agent, **parts}, "draft")
+        return sse.event({"turn": turn, "agent": draft.agent, "length": draft.length, **parts}, "draft")
 
     async def _posts(self, posts: Sequence[Post]) -> list[bytes]:
         if not posts:
             return []
         told: list[bytes] = []
-        for each in await talk.shown(self._view, posts, with_steps=_sees_steps(self._view, self._room)):
+        for each in await talk.shown(self._view, posts, with_steps=_sees_steps(self._view, self.room)):
             drawn = talk.html(self._view, "posts", posts=[each])
             told.append(b"id: %d\n" % each.post.id + sse.event({"id": each.post.id, "html": drawn}, "message"))
-        lists = talk.html(self._view, "rooms", room=self._room, **await _lists(self._view))
+        lists = talk.html(self._view, "rooms", room=self.room, **await _lists(self._view))
         return [*told, sse.event({"html": lists}, "rooms")]

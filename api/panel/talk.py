@@ -12,13 +12,20 @@ import msgspec
 
 from api.downloads import PICTURES
 from api.panel.view import View
+from api.web import WEB
 from hub.accounts.turns import Sign
 from hub.memory import Stepped
 from hub.message import BOT, Author, File
 from hub.model import ToolCall
 from hub.records import steps
 from hub.records.rooms import Post
+from hub.signals import Signals
 
+MOST = 200
+"""Answers that are followed at a time for those who come late."""
+LONGEST = 50_000
+"""Characters of one; who comes to a longer one sees it from there on."""
+_SIGN = msgspec.json.Decoder(Sign)
 _FAILED = re.compile(r'\s*\{\s*"error"\s*:')
 
 
@@ -65,7 +72,7 @@ class Called:
 
 @dataclass
 class Draft:
-    """An answer while it is written; who comes to it late sees it from there on."""
+    """An answer while it is written; where its beginning is not known, from there on."""
 
     turn: str
     agent: str
@@ -82,6 +89,11 @@ class Draft:
         self.text = self.text[:at] + sign.text
 
     @property
+    def length(self) -> int:
+        """How much was said, in characters."""
+        return self.start + len(self.text)
+
+    @property
     def shown(self) -> str:
         """Its text, marked where the beginning is not known."""
         return f"… {self.text}" if self.start and self.text else self.text
@@ -90,6 +102,37 @@ class Draft:
     def calls(self) -> Sequence[Called]:
         """What its turn has called, and calls now."""
         return [*calls(self.finished), *(called(call) for call in self.calling)]
+
+
+class Drafts:
+    """Answers that are being written in web rooms, for those who come late."""
+
+    def __init__(self) -> None:
+        self._drafts: dict[str, Draft] = {}
+
+    async def follow(self, signals: Signals) -> None:
+        """Hear what is written, until this is cancelled."""
+        with signals.listen(f"live.{WEB}") as lives:
+            while True:
+                payload = await lives.next()
+                if payload is not None:
+                    self.hear(_SIGN.decode(payload))
+
+    def hear(self, sign: Sign) -> None:
+        """Take a piece of an answer, or its end."""
+        if sign.kind == "done":
+            self._drafts.pop(sign.turn, None)
+        elif sign.kind == "delta":
+            draft = self._drafts.pop(sign.turn, None) or Draft(sign.turn, sign.agent)
+            draft.hear(sign)
+            self._drafts[sign.turn] = draft if draft.length <= LONGEST else Draft(sign.turn, sign.agent)
+            if len(self._drafts) > MOST:
+                del self._drafts[next(iter(self._drafts))]  # nobody has said for the longest time that it goes on
+
+    def said(self, turn: str) -> str:
+        """What is known from an answer's beginning on."""
+        draft = self._drafts.get(turn)
+        return "" if draft is None or draft.start else draft.text
 
 
 async def shown(view: View, posts: Sequence[Post], *, with_steps: bool) -> Sequence[Shown]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from secrets import token_hex
-
 import httpx
 import pytest
 from playwright.async_api import expect
 
-from api import current
 from api.panel import guard
-from hub.accounts import keys, logins
+from hub.accounts import keyring, keys
 from hub.channel import Sending
-from hub.message import BOT, Address, Author, Button, File, Text
+from hub.message import Address, Author, Button, File, Text
 from hub.records.rooms import Own
 from hub.store import Connection
 from tests.api.asking import Events
@@ -107,25 +103,6 @@ async def test_anothers_conversation_is_not_there(desk: Desk) -> None:
             assert answer.status == 404, (path, await answer.text())
 
 
-async def test_whose_login_ended_reads_no_further_however_much_is_said(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(current, "keep_alive", lambda: 1.0)
-    cookies = {guard.COOKIE: await desk.login(await desk.key())}
-    async with (
-        httpx.AsyncClient(base_url=desk.here.url, cookies=cookies, timeout=PATIENCE) as client,
-        client.stream("GET", "/panel/chat/noisy/events?after=0") as answer,
-        asyncio.timeout(PATIENCE),
-    ):
-        events, told = Events(answer), ""
-        while told != "ended":
-            sending = Sending(address=Address("web", "noisy"), part=Text(text="and on"), author=BOT, key=token_hex())
-            await desk.here.engine.rooms.post(sending)
-            while (told := (await events.next()).get("event", "")) not in ("message", "ended"):
-                pass
-            await desk.here.store.write(lambda connection: logins.end(connection, cookies[guard.COOKIE]))
-
-
 @pytest.mark.parametrize("path", ["lobby/say", "lobby/stop"])
 async def test_what_another_site_sends_is_refused(desk: Desk, path: str) -> None:
     async with desk.sit("user") as sitting:
@@ -144,6 +121,34 @@ async def test_a_key_that_may_not_talk_is_told_so(desk: Desk) -> None:
         for path in ("lobby", "lobby/events", "lobby/older"):
             answer = await sitting.page.request.get(f"{desk.here.url}/panel/chat/{path}")
             assert answer.status == 403
+
+
+async def test_a_revoked_key_reads_nothing_more_however_lively_the_room_is(desk: Desk) -> None:
+    secret, room = await desk.key(), "lively"
+    cookies = {guard.COOKIE: await desk.login(secret)}
+
+    async def post(text: str) -> None:
+        await desk.here.engine.rooms.post(
+            Sending(address=Address("web", room), part=Text(text=text), author=Author(id="a", name="a"), key=text)
+        )
+
+    def revoke(connection: Connection) -> None:
+        now = desk.here.engine.clock()
+        keyring.delete(connection, keyring.find_id(connection, secret, now), now)
+
+    await post("before")
+    async with (
+        httpx.AsyncClient(base_url=desk.here.url, cookies=cookies, timeout=PATIENCE) as client,
+        client.stream("GET", f"/panel/chat/{room}/events?after=0") as answer,
+    ):
+        events = Events(answer)
+        assert "before" in (await events.named("message"))["html"]
+        await desk.here.store.write(revoke)
+        await post("after")
+        names: list[str | None] = []
+        while "ended" not in names and "message" not in names:
+            names.append((await events.next()).get("event"))
+        assert names[-1] == "ended"
 
 
 async def test_an_admin_reads_along_and_a_file_of_no_message_is_not_there(desk: Desk) -> None:

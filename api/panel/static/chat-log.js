@@ -43,7 +43,7 @@ export function logging(room, stop) {
       const at = new Date(post.dataset.at * 1000);
       const other = !before || new Date(before.dataset.at * 1000).toDateString() !== at.toDateString();
       if (other) post.before(day(at));
-      const goes = !other && before.dataset.by === post.dataset.by && post.dataset.at - before.dataset.at < SOON;
+      const goes = !other && post.previousElementSibling === before && before.dataset.by === post.dataset.by && post.dataset.at - before.dataset.at < SOON;
       post.classList.toggle("goes-on", goes);
       before = post;
     }
@@ -66,7 +66,7 @@ export function logging(room, stop) {
     const post = content.firstElementChild;
     remove(post.dataset.turn);
     list.querySelector(`[data-sent="${CSS.escape(String(id))}"]`)?.remove();
-    const after = posts().at(-1);
+    const after = [...list.querySelectorAll("[data-post], .failed")].at(-1); // what could not be sent stays where it was said
     if (after) after.after(content);
     else list.prepend(content);
     trim();
@@ -82,17 +82,23 @@ export function logging(room, stop) {
     older.hidden = false;
   }
 
-  function draft({ turn, agent, words, steps }) {
+  function draft({ turn, agent, words, length, steps }) {
     if (list.querySelector(`[data-turn="${CSS.escape(turn)}"][data-post]`)) return;
-    const bubble = drafts.get(turn)?.bubble ?? begin(turn, agent);
-    const place = bubble.querySelector(".bubble-text");
+    const known = drafts.get(turn) ?? begin(turn, agent);
+    const { bubble } = known;
+    if (!known.old || length >= known.length) write(known, words, length);
+    redraw(bubble.querySelector(".steps"), steps);
+    wait(turn, SILENT);
+    grown(true);
+  }
+
+  function write(known, words, length) {
+    const place = known.bubble.querySelector(".bubble-text");
     place.innerHTML = words;
     place.hidden = !words;
     codes(place, said);
-    redraw(bubble.querySelector(".steps"), steps);
-    bubble.querySelector(".writes").hidden = Boolean(words);
-    wait(turn, SILENT);
-    grown(true);
+    known.bubble.querySelector(".writes").hidden = Boolean(words);
+    Object.assign(known, { length, old: false });
   }
 
   function begin(turn, agent) {
@@ -109,7 +115,7 @@ export function logging(room, stop) {
     list.append(bubble);
     drafts.set(turn, { bubble });
     room.querySelector("[data-try]").hidden = true;
-    return bubble;
+    return drafts.get(turn);
   }
 
   function wait(turn, ms) {
@@ -133,9 +139,12 @@ export function logging(room, stop) {
     drafts.delete(turn);
   }
 
-  // The next connection tells what is still being written.
+  // The next connection tells what is still being written; said anew after a restart, it is shown once it is as long.
   function forget() {
-    for (const turn of [...drafts.keys()]) wait(turn, SILENT);
+    for (const [turn, known] of drafts) {
+      known.old = true;
+      wait(turn, SILENT);
+    }
   }
 
   async function readOlder() {
