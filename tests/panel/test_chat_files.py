@@ -75,8 +75,34 @@ async def test_what_the_hub_refuses_is_said_in_its_words(desk: Desk) -> None:
         await talk.page.locator("[data-files]").set_input_files(chosen)
         await talk.page.get_by_role("button", name="Send").click()
         await expect(talk.page.locator(".bubble.failed .error")).not_to_be_empty()
-        await expect(talk.page.get_by_role("button", name="Send again")).to_be_visible()
+        await expect(talk.page.get_by_role("button", name="Send again")).to_have_count(0)
+        await talk.page.get_by_role("button", name="Edit").click()
+        await expect(talk.page.locator("[data-pending] .chip")).to_have_count(3)
+        await expect(talk.page.locator(".bubble.failed")).to_have_count(0)
         sitting.errors.clear()  # the browser tells of the status
+
+
+async def test_one_that_is_dropped_beside_the_room_is_not_opened_in_its_place(desk: Desk) -> None:
+    async with desk.sit(secret=await desk.key()) as sitting:
+        talk = Talk(sitting)
+        await talk.open()
+        for place in (".side", "[data-rooms]", ".top"):
+            for kind in ("dragover", "drop"):
+                assert await talk.page.locator(place).evaluate(_CAUGHT, kind), (place, kind)
+        assert not await talk.page.locator(".side").evaluate(_CAUGHT_TEXT)
+        await expect(talk.page.locator("[data-pending] .chip")).to_have_count(0)
+
+
+_CAUGHT = """(place, kind) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File(["x"], "a.txt"));
+  return !place.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+}"""
+_CAUGHT_TEXT = """(place) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.setData("text/plain", "words");
+  return !place.dispatchEvent(new DragEvent("dragover", { dataTransfer, bubbles: true, cancelable: true }));
+}"""
 
 
 async def test_a_drawing_that_can_hold_scripts_is_saved_and_never_shown(desk: Desk) -> None:

@@ -2,15 +2,17 @@
 import { attaching } from "./chat-files.js";
 import { commands } from "./chat-commands.js";
 import { door } from "./forms.js";
+import { leaving, storing } from "./chat-kept.js";
+
+const LATER = [401, 402, 403, 408, 409, 425, 429]; // refused now, perhaps not the next time
 
 export function composing(room, log, ask, begun) {
   const form = room.querySelector("[data-compose]");
   if (!form) return { press() {}, say() {} };
   const text = form.querySelector("[data-text]");
   const said = room.dataset;
-  const place = () => (said.fresh ? `fresh/${said.fresh}` : said.room);
-  const draft = storing(() => `bothub draft ${place()}`);
-  const unsent = storing(() => `bothub not sent ${place()}`);
+  const draft = storing(() => `draft ${said.fresh ? `fresh/${said.fresh}` : said.room}`);
+  const unsent = leaving(said);
   const files = attaching(room, form);
   const menu = commands(form, text);
 
@@ -32,23 +34,10 @@ export function composing(room, log, ask, begun) {
     menu.close();
   });
 
-  // What could not be sent, by its key.
-  function kept() {
-    return JSON.parse(unsent.get() ?? "{}");
-  }
-
-  function keep(all) {
-    unsent.set(Object.keys(all).length ? JSON.stringify(all) : "");
-  }
-
-  function forget({ key }) {
-    const { [key]: _, ...others } = kept();
-    keep(others);
-  }
-
   // Sent again under its key it is the same message.
   function send(what) {
     what.key ??= random();
+    what.names ??= what.files.map((file) => file.name);
     const bubble = waiting(what);
     const request = new XMLHttpRequest();
     request.open("POST", `${said.room}/say`);
@@ -70,34 +59,41 @@ export function composing(room, log, ask, begun) {
 
   function sent(bubble, what, request) {
     const { id } = JSON.parse(request.responseText);
-    forget(what);
-    const others = kept();
-    keep({});
+    unsent.remove(what);
     draft.set("");
     begun(); // from here on the room has an address, and what is kept another name
-    keep(others);
+    unsent.arrived();
     draft.set(text.value);
+    there(true);
     if (log.find(id)) bubble.remove();
     else bubble.dataset.sent = id;
     bubble.querySelector("progress").hidden = true;
   }
 
-  function failed(bubble, what, why) {
-    if (what.text) keep({ ...kept(), [what.key]: { text: what.text, room: said.room } });
+  // With `never` it is of no use to send the same again.
+  function failed(bubble, what, why, never = false) {
+    unsent.add(what, never ? why : null);
     bubble.classList.add("failed");
     const foot = bubble.querySelector(".bubble-foot");
     foot.innerHTML = `<p class="error" role="alert"></p><div class="row"><button class="button small" type="button"></button><button class="button quiet small" type="button"></button></div>`;
     foot.querySelector("p").textContent = why;
     const [again, away] = foot.querySelectorAll("button");
-    again.textContent = said.again;
+    again.textContent = never ? said.edit : said.again;
     away.textContent = said.discard;
-    again.addEventListener("click", () => (bubble.remove(), send(what)));
-    away.addEventListener("click", () => (bubble.remove(), forget(what), log.arrange()));
+    again.addEventListener("click", () => (bubble.remove(), never ? edit(what) : send(what)));
+    away.addEventListener("click", () => (bubble.remove(), unsent.remove(what), log.arrange()));
+    log.arrange();
     log.toEnd();
   }
 
   function refused(bubble, what, request) {
-    if (request.status !== 401) return failed(bubble, what, reason(request));
+    const { message, code } = reason(request);
+    if (code === "agent_not_found") {
+      failed(bubble, what, said.unsent);
+      return there(false);
+    }
+    const never = request.status >= 400 && request.status < 500 && !LATER.includes(request.status);
+    if (request.status !== 401) return failed(bubble, what, message, never);
     failed(bubble, what, said.loggedOut);
     const link = document.createElement("a");
     link.href = door();
@@ -105,13 +101,31 @@ export function composing(room, log, ask, begun) {
     bubble.querySelector(".error").append(" ", link);
   }
 
+  function edit(what) {
+    unsent.remove(what);
+    files.add(what.files);
+    write([what.text, text.value].filter(Boolean).join("\n"));
+    log.arrange();
+  }
+
+  function write(value) {
+    text.value = value;
+    draft.set(value);
+    text.focus();
+  }
+
+  // Nobody writes to an agent that was deleted meanwhile.
+  function there(is) {
+    form.hidden = !is;
+    room.querySelector("[data-gone]").hidden = is;
+  }
+
   function waiting(what) {
     const bubble = document.createElement("li");
     bubble.className = "bubble mine unsent";
-    bubble.innerHTML = `<p class="bubble-who"><strong></strong></p><div class="bubble-text"></div><div class="bubble-foot"><progress></progress></div>`;
+    bubble.innerHTML = `<p class="bubble-who"><strong></strong></p><div class="bubble-text"><div></div></div><div class="bubble-foot"><progress></progress></div>`;
     bubble.querySelector("strong").textContent = said.me;
-    const names = what.files.map((file) => file.name).join(", ");
-    bubble.querySelector(".bubble-text").textContent = [what.text, names].filter(Boolean).join("\n");
+    bubble.querySelector(".bubble-text div").textContent = [what.text, what.names.join(", ")].filter(Boolean).join("\n");
     const bar = bubble.querySelector("progress");
     bar.setAttribute("aria-label", said.sending);
     bar.hidden = !what.files.length;
@@ -121,26 +135,11 @@ export function composing(room, log, ask, begun) {
     return bubble;
   }
 
-  for (const [key, { text, room }] of Object.entries(kept())) {
-    const what = { key, text, files: [] };
-    said.room = room; // a conversation that was about to begin; it may have arrived there
-    failed(waiting(what), what, said.notSent);
+  for (const { never, ...kept } of unsent.here()) {
+    const what = { ...kept, files: [] };
+    failed(waiting(what), what, never ?? said.notSent, Boolean(never));
   }
-  return {
-    press: (message, value) => send({ text: value, files: [], press: { message, value } }),
-    say(value) {
-      text.value = value;
-      draft.set(value);
-      text.focus();
-    },
-  };
-}
-
-function storing(name) {
-  return {
-    get: () => localStorage.getItem(name()),
-    set: (value) => (value ? localStorage.setItem(name(), value) : localStorage.removeItem(name())),
-  };
+  return { press: (message, value) => send({ text: value, files: [], press: { message, value } }), say: write };
 }
 
 function random() {
@@ -149,8 +148,8 @@ function random() {
 
 function reason(request) {
   try {
-    return JSON.parse(request.responseText).error.message;
+    return JSON.parse(request.responseText).error;
   } catch {
-    return `${request.status} ${request.statusText}`;
+    return { message: `${request.status} ${request.statusText}` };
   }
 }

@@ -1,4 +1,14 @@
 // Files to be sent: chosen, dropped or pasted; one that is too large is refused before it travels.
+const carries = (event) => event.dataTransfer?.types.includes("Files");
+
+// Dropped beside the room, it would be opened in place of the page.
+document.addEventListener("dragover", (event) => {
+  if (!carries(event) || event.defaultPrevented) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
+});
+document.addEventListener("drop", (event) => carries(event) && event.preventDefault());
+
 export function attaching(room, form) {
   const input = form.querySelector("[data-files]");
   const list = form.querySelector("[data-pending]");
@@ -41,7 +51,6 @@ export function attaching(room, form) {
     return item;
   }
 
-  const carries = (event) => event.dataTransfer?.types.includes("Files");
   function hovers(change) {
     depth = Math.max(0, depth + change);
     room.classList.toggle("dropping", depth > 0);
@@ -66,6 +75,7 @@ export function attaching(room, form) {
   });
 
   return {
+    add,
     all: () => files,
     take() {
       const taken = files;
