@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from quart import Response
@@ -35,6 +35,7 @@ READ = 50
 """Entries that are shown at once."""
 LONGEST = 200
 """Characters of what is looked for."""
+DAY = 86_400.0
 ID = f"<int(max={HIGHEST}):id>"
 STATUSES: dict[Status, str] = {
     "queued": N_("Waiting"),
@@ -198,7 +199,7 @@ async def _sought(view: View, given: Any) -> Sought:
     return Sought(
         text=asked["q"],
         since=None if since is None else since.timestamp(),
-        until=None if until is None else (until + timedelta(days=1)).timestamp(),
+        until=None if until is None else until.timestamp() + DAY,  # the last day that there is has none after it
         channel=asked["channel"],
         agent=asked["agent"],
         status=status,

@@ -204,6 +204,9 @@ async def test_a_key_searches_its_sessions(said: Said) -> None:
         assert await found(q="teapot secret") == ["diary"]
         assert await found(q="notes") == []
         assert await found(since=1, until=10**10) == ["diary"]
+        assert await found(until=10**11) == ["diary"]
+        refused = await client.get("/api/v1/sessions", params={"until": 10**12})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "until")
         assert await found(until=1) == []
     async with said.here.http() as client:
         answer = await client.delete(f"/api/v1/sessions/{10**6}")

@@ -51,6 +51,14 @@ async def test_a_session_is_found_by_its_words_its_key_and_its_day(desk: Desk) -
         await expect(page.get_by_role("heading", name="Nothing fits")).to_be_visible()
 
 
+async def test_days_go_to_the_last_one_that_there_is(desk: Desk) -> None:
+    secret = await desk.key()
+    await of_key(desk, secret, talk("a barometer", "It falls."))
+    async with desk.sit(secret=secret) as sitting:
+        await sitting.open(f"{PAGE}?since=0001-01-01&until=9999-12-31")
+        assert await names(sitting) == ["a barometer"]
+
+
 @pytest.mark.parametrize("query", ["since=soon", "status=odd", "since=2026-02-02&until=2026-02-01", "person=x"])
 async def test_a_filter_that_means_nothing_is_told_in_words(desk: Desk, query: str) -> None:
     async with desk.sit() as sitting:
