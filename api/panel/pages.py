@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, wraps
+from http import HTTPStatus
 from importlib import import_module
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
@@ -15,7 +17,7 @@ from api import current, errors, sse
 from api.auth import without_key
 from api.panel import guard
 from api.panel.shared import Shared
-from api.panel.view import Guest, View, back, fields, guest, parts, view
+from api.panel.view import ANSWERED, SHOWN_SECONDS, Guest, View, fields, guest, parts, set_cookie, view
 from api.panel.words import N_
 from hub.errors import Forbidden, NotFound, RequestError, StoreUnavailable, Unauthorized
 from hub.signals import Signals
@@ -105,10 +107,14 @@ class Page:
                 who = await view()
                 if not self.open_to(who.key):
                     raise Forbidden(who.say("This page is for admins."))
-                if method == "POST":
-                    given = request.headers.get(guard.HEADER) or (await fields()).get(guard.FIELD, "")
-                    guard.check_form(request, who.token, given)
-                return await answer(who, **names)
+                if method != "POST":
+                    return await answer(who, **names)
+                given = request.headers.get(guard.HEADER) or (await fields()).get(guard.FIELD, "")
+                guard.check_form(request, who.token, given)
+                made = await answer(replace(who, answers=request.path, is_sent=True), **names)
+                if made.status_code == HTTPStatus.SEE_OTHER:
+                    set_cookie(made, ANSWERED, quote(request.path), SHOWN_SECONDS)
+                return made
 
             endpoint = f"{answer.__name__}_{method.lower()}"
             self.routes.add_url_rule(rule, endpoint, without_key(checked), methods=[method])
@@ -173,14 +179,13 @@ async def failed(error: Exception) -> Response | HTTPException:
     if not wants_page:
         return errors.response(request.path, problem)
     if isinstance(error, Unauthorized):
-        sent = request.method == "POST"
-        asked = {"next": back() if sent else who.path}
-        if sent or guard.COOKIE in request.cookies:
+        asked = {"next": who.path}
+        if request.method == "POST" or guard.COOKIE in request.cookies:
             asked["ended"] = "1"
         return who.go(f"{guard.PATH}/login?{urlencode(asked)}")
     is_told = isinstance(error, RequestError) and not isinstance(error, Forbidden | NotFound)
     if request.method == "POST" and is_told and who.key is not None:
-        return who.done(str(error), back(), kind="bad")
+        return who.done(str(error), kind="bad")
     gone = request.method == "POST" and isinstance(error, NotFound) and who.key is not None
     answer = who.render(
         "problem.html",

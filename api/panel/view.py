@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, Protocol, TypeVar, cast
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import msgspec
 from markupsafe import Markup
@@ -34,6 +34,8 @@ THEMES: tuple[Theme, ...] = ("auto", "light", "dark")
 FLASH = "bothub_flash"
 LANGUAGE = "bothub_language"
 THEME = "bothub_theme"
+ANSWERED = "bothub_answered"
+"""Tells the page that a form leads to where that was sent: the browser keeps what was typed until then (forms.js)."""
 SHOWN_SECONDS = 60
 """How long a message waits for the page that shows it."""
 LONGEST_FLASH = 500
@@ -97,7 +99,7 @@ class Guest:
     language: Language
     theme: Theme
     path: str
-    """Of the page, with what stands behind the `?`."""
+    """Of the page, with what stands behind the `?`; of the one that the form is on, where one was sent."""
     query: Mapping[str, str]
     """What stands behind the `?`."""
     pages: Sequence[Entry]
@@ -105,6 +107,10 @@ class Guest:
     flash: Flash | None = None
     key: Key | None = None
     form_token: str = ""
+    answers: str = ""
+    """Where the form was sent that this page answers, if it answers one."""
+    is_sent: bool = False
+    """Whether it was sent to this page, and has not led to it."""
 
     @property
     def words(self) -> Words:
@@ -171,6 +177,8 @@ class Guest:
         answer = Response(self.html(template, **context), status, content_type="text/html; charset=utf-8")
         if self.flash is not None:
             answer.delete_cookie(FLASH, path=guard.PATH)
+        if self.answers:
+            answer.delete_cookie(ANSWERED, path=guard.PATH)
         return answer
 
     def json(self, value: Any, status: int = 200) -> Response:
@@ -260,15 +268,17 @@ async def _login(hub: Hub, token: str) -> Key | None:
 
 
 def _common() -> dict[str, Any]:
-    theme = request.cookies.get(THEME)
+    theme, sent = request.cookies.get(THEME), request.method == "POST"
     return {
         "hub": current.hub(),
         "language": preferred(request.cookies.get(LANGUAGE), request.headers.get("Accept-Language", "")),
         "theme": theme if theme in THEMES else "auto",
-        "path": _path(),
+        "path": back() if sent else _path(),
         "query": dict(request.args),
         "pages": current_app.extensions[PAGES],
-        "flash": _flash(request.cookies.get(FLASH)),
+        # These are for the page that a form leads to, which may be in another tab.
+        "flash": None if sent else _flash(request.cookies.get(FLASH)),
+        "answers": "" if sent else unquote(request.cookies.get(ANSWERED, "")),
     }
 
 

@@ -1,16 +1,19 @@
-// Forms: a double click sends one once, and what was typed into one outlives a login that ended meanwhile. It is kept
-// in this tab, never what is secret, until the hub answers or the form is open again.
+// Forms: a double click sends one once, and what was typed into one is not lost. It is kept in this tab, never what is
+// secret, until the hub has answered that form, and put back where it was never answered, or where one comes back to it.
 const NAME = "bothub typed";
 const TWICE = 1000; // ms
 const KEPT = "input, select, textarea";
-const NOT = "[type=password], [type=file], [type=submit], [name=token], [name=once]";
+const NOT = "[type=password], [type=file], [type=submit], [name=token]";
 const touched = new Set();
 let over = false; // they log out themselves
 
 const fields = (form) => [...form.elements].filter((one) => one.name && one.matches(KEPT) && !one.matches(NOT));
 const typed = (form) => form.matches("[method=post]:not([data-compose])") && fields(form).some((one) => one.type !== "hidden");
 const toggles = (one) => one.type === "checkbox" || one.type === "radio";
-const where = (form) => form.getAttribute("action");
+const page = () => location.pathname + location.search;
+const place = (form) => `${page()} ${form.getAttribute("action")}`; // pages about other things may have the same form
+const path = (address) => decodeURIComponent(new URL(address, location).pathname);
+const leads = (form, button) => path(button?.getAttribute("formaction") ?? form.getAttribute("action"));
 
 function read() {
   return JSON.parse(sessionStorage.getItem(NAME) ?? "{}");
@@ -21,10 +24,11 @@ function write(all) {
   else sessionStorage.removeItem(NAME);
 }
 
-function keep(form, waits = false) {
+// `sentTo` is where a form goes of which nobody knows yet what became of it.
+function keep(form, sentTo = null) {
   if (!typed(form)) return;
   const said = fields(form).map((one) => [one.name, one.value, one.checked]);
-  write({ ...read(), [where(form)]: { who: document.body.dataset.who, said, waits } });
+  write({ ...read(), [place(form)]: { who: document.body.dataset.who, said, sentTo } });
 }
 
 function put(form, { said }) {
@@ -40,18 +44,28 @@ function put(form, { said }) {
   touched.add(form);
 }
 
-// A page that is no answer to the form (the login, or that something went wrong) leaves what was typed for later.
+// The answer to a form that was sent may show it again: then its address becomes one that can be loaded again.
+function answered(root, all) {
+  const { answers, sentFrom } = root.body.dataset;
+  for (const [where, { sentTo }] of Object.entries(all)) if (answers && sentTo === answers) delete all[where];
+  if (!sentFrom) return;
+  const again = [...root.forms].filter((form) => [null, ...form.elements].some((one) => leads(form, one) === answers));
+  if (again.length) history.replaceState(history.state, "", sentFrom + location.hash);
+  for (const form of again) touched.add(form);
+}
+
 function arrive(root) {
+  const { who } = root.body.dataset;
   const all = read();
-  const unanswered = root.querySelector("[data-unanswered]");
-  for (const [action, one] of Object.entries(all)) {
-    if (unanswered) one.waits = true;
-    else if (!one.waits || one.who !== document.body.dataset.who) delete all[action];
-  }
-  for (const form of unanswered ? [] : root.forms) {
-    const one = typed(form) && all[where(form)];
-    if (one) put(form, one);
-    if (one) delete all[where(form)];
+  for (const [where, one] of Object.entries(all)) if (who && one.who !== who) delete all[where];
+  answered(root, all);
+  const [{ type }] = performance.getEntriesByType("navigation");
+  const back = type !== "navigate" || root.referrer === location.origin + page();
+  for (const form of root.forms) {
+    const one = !touched.has(form) && typed(form) && all[place(form)];
+    if (!one || !(one.sentTo || back)) continue;
+    delete all[place(form)];
+    put(form, one);
   }
   write(all);
 }
@@ -62,7 +76,8 @@ export function door() {
 
 export function leave() {
   if (over) return;
-  for (const form of touched) if (form.isConnected) keep(form, true);
+  for (const form of touched) if (form.isConnected) keep(form, leads(form));
+  touched.clear();
   location.assign(door());
 }
 
@@ -75,8 +90,12 @@ export function forms(root) {
     if (form.dataset.sent) return event.preventDefault();
     if (form.elements.once) form.dataset.sent = "yes";
     setTimeout(() => delete form.dataset.sent, TWICE);
-    over = where(form) === "/panel/logout";
-    if (over) write({});
-    else keep(form);
+    over = leads(form) === "/panel/logout";
+    if (over) return write({});
+    keep(form, leads(form, event.submitter));
+    touched.delete(form);
+  });
+  addEventListener("pagehide", () => {
+    if (!over) for (const form of touched) if (form.isConnected) keep(form);
   });
 }
