@@ -54,16 +54,19 @@ TRY = (
 
 
 _DRAFTS = "bothub.panel.drafts"
+_HEARING = "bothub.panel.hearing"
 
 
-@page.routes.while_app_serving
-async def hear() -> AsyncGenerator[None]:
+@page.routes.before_app_serving
+async def hear() -> None:
     """Follow what is written from the start, for those who come late."""
-    task = asyncio.create_task(_drafts().follow(current.hub().signals))
-    try:
-        yield
-    finally:
-        task.cancel()
+    current_app.extensions[_HEARING] = asyncio.create_task(_drafts().follow(current.hub().signals))
+
+
+@page.routes.after_app_serving
+async def hear_no_more() -> None:
+    """Stop following it."""
+    current_app.extensions.pop(_HEARING).cancel()
 
 
 def _drafts() -> Drafts:
