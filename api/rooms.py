@@ -14,8 +14,8 @@ from api.ports import Hub, Named
 from hub.accounts.keys import Key
 from hub.accounts.turns import Sign
 from hub.errors import NotFound
-from hub.message import Address
-from hub.records.rooms import Own, Post, StoredRooms, own, topic
+from hub.message import Address, Own, own
+from hub.records.rooms import Post, StoredRooms, topic
 from hub.signals import POLL, Listener
 
 PAGE = 50

@@ -24,12 +24,10 @@ from api.repeats import once
 from api.uploads import Upload
 from hub.accounts.keys import Key
 from hub.errors import InboxFull, NotFound, RequestError
-from hub.message import Address, Author, Live, Message, Part
+from hub.message import WEB, Address, Author, Live, Message, Part
 from hub.records.rooms import Post
 
 routes = Blueprint("web", __name__)
-WEB = "web"
-"""The channel whose rooms these are."""
 LONGEST_NAME = 100
 
 

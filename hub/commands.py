@@ -138,10 +138,9 @@ class Commands:
 
     async def _new(self, order: Order) -> Effect:
         now, message = self._bus.clock(), order.message
-        person = message.sender if message.private else None
         return Effect(
             text="A new session begins. I have put aside what we said before.",
-            also=lambda connection: memory.new_session(connection, order.agent, message.address, now, person),
+            also=lambda connection: memory.new_session(connection, order.agent, message.address, now, message.person),
         )
 
     async def _stop(self, order: Order) -> Effect:

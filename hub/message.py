@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -47,6 +47,34 @@ class Address(msgspec.Struct, frozen=True, order=True):
         if not channel or not chat_id:
             raise RequestError(f"'{text}' is not an address: write channel:chat_id or channel:chat_id:thread_id")
         return cls(channel, chat_id, thread_id or None)
+
+
+WEB = "web"
+"""The channel of web rooms."""
+OWN = "own."
+"""What the names of web rooms begin with that are somebody's own."""
+_OWN = re.compile(r"own\.(\d{1,18})\.([a-z0-9_-]+)\.([a-z0-9]+)")
+
+
+class Own(NamedTuple):
+    """A room that is somebody's own conversation with one agent: who and with whom is in its name, so nobody else can
+    come to own it, and nothing has to be kept of it.
+    """
+
+    key: int
+    """The key that pays for what is said there, and whoever acts for it."""
+    agent: str
+    word: str
+
+    @property
+    def room(self) -> str:
+        return f"{OWN}{self.key}.{self.agent}.{self.word}"
+
+
+def own(chat_id: str) -> Own | None:
+    """Whose a room is; None for one that everybody may enter."""
+    found = _OWN.fullmatch(chat_id)
+    return None if found is None else Own(int(found[1]), found[2], found[3])
 
 
 class Text(Value, frozen=True, kw_only=True, tag_field="kind", tag="text"):
@@ -157,9 +185,11 @@ class Message(Value, frozen=True, kw_only=True):
 
     @property
     def key_id(self) -> int | None:
-        """The key of the program that asked."""
+        """The key that asked: that of a program, or who speaks in a conversation of somebody's own."""
         if self.address.channel == API:
             return int(self.address.chat_id)
+        if self.agent is not None and self.author.kind == "person":
+            return int(self.author.id.partition("/")[0])
         return int(self.author.id) if self.by_program else None
 
     @property
@@ -171,6 +201,20 @@ class Message(Value, frozen=True, kw_only=True):
     def sender(self) -> str:
         """The person who said it: `channel:id`, over HTTP `api:` and the key's id."""
         return f"{API if self.by_program else self.address.channel}:{self.author.id}"
+
+    @property
+    def person(self) -> str | None:
+        """Who it is private with: `channel:id`; None: others read along.
+
+        Somebody's own conversation is with the key that speaks, if its owner pays for that, and else with the owner's.
+        """
+        if not self.private:
+            return None
+        room = own(self.address.chat_id) if self.address.channel == WEB else None
+        if room is None:
+            return self.sender
+        is_theirs = self.payer is not None and self.payer.key == room.key
+        return f"{WEB}:{(self.key_id if is_theirs else None) or room.key}"
 
     @property
     def in_room(self) -> bool:

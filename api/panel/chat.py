@@ -21,9 +21,9 @@ from api.panel.words import N_
 from api.uploads import FILE_LIMIT, MOST
 from hub.accounts.turns import Sign
 from hub.errors import Forbidden, NotFound, StoreUnavailable
-from hub.message import Address
+from hub.message import Address, Own
 from hub.records import steps
-from hub.records.rooms import Own, Post, Told
+from hub.records.rooms import Post, Told
 
 page = Page("chat", N_("Chat"), icon="chat")
 LOBBY = "lobby"

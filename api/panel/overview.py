@@ -151,7 +151,7 @@ async def _past(view: View) -> dict[str, Any]:
 
 def _plots(view: View, found: Plot, split: Split | None) -> Iterator[Markup]:
     """All of them, a line for each of what they are split by."""
-    for title, kind, said, measures in MEASURES:
+    for title, kind, said, measures in MEASURES if view.is_admin else MEASURES[1:]:  # messages are of no key
         shown = getattr(view.words, said)
         if split is not None:
             none = view.say(WITHOUT[split])

@@ -10,9 +10,8 @@ from sqlalchemy import Connection, func, select
 from hub import memory
 from hub.accounts.turns import TurnRecord, record_of
 from hub.memory import Entry, Heard
-from hub.message import API, Address, File, Value
+from hub.message import WEB, Address, File, Value, own
 from hub.records import search
-from hub.records.rooms import own
 from hub.records.search import Own, Sought
 from hub.records.sessions import SessionRecord, Written, record_of_session
 from hub.records.traces import Person
@@ -24,7 +23,7 @@ from hub.store.tables import entries, keys, sessions, turns
 class SessionTotals(Value, frozen=True, kw_only=True):
     """A session, and what its turns used: `fee` is an integer of 1e-9 of the currency's unit.
 
-    `person` is who it is private with, `key_id` and `key_name` those of a key.
+    `person` is who it is private with, `key_id` and `key_name` those of the key whose it is, in its own web rooms too.
     """
 
     session: SessionRecord
@@ -55,8 +54,8 @@ class Line(Value, frozen=True, kw_only=True):
 
 def list_sessions(connection: Connection, sought: Sought, own: Own | None, part: Part) -> Page[SessionTotals]:
     """A unit: sessions, the newest first; with `own` those of some keys alone. Raises RequestError."""
-    where = [] if own is None else [search.own_sessions(own)]
-    chats = None if own is None else [f"{API}:{key}" for key in own]
+    where = [] if own is None else [search.own_sessions(connection, own)]
+    chats = None if own is None else search.of_keys(own)
     rows = select(sessions).where(*where, *search.of_sessions(connection, sought, chats))
     page = listing.listed(connection, rows, [sessions.c.id], part, lambda row: row, newest=True)
     return Page(items=_totals(connection, page.items), total=page.total, next=page.next)
@@ -64,7 +63,7 @@ def list_sessions(connection: Connection, sought: Sought, own: Own | None, part:
 
 def find_session(connection: Connection, id: int, own: Own | None) -> SessionTotals | None:
     """A unit: one session, or None; with `own` that of one of some keys alone."""
-    mine = [sessions.c.id == id] if own is None else [sessions.c.id == id, search.own_sessions(own)]
+    mine = [sessions.c.id == id] if own is None else [sessions.c.id == id, search.own_sessions(connection, own)]
     return next(iter(_totals(connection, connection.execute(select(sessions).where(*mine)).all())), None)
 
 
@@ -143,7 +142,7 @@ def _totals(connection: Connection, rows: Sequence[Any]) -> list[SessionTotals]:
             select(turns.c.session, func.count().label("turns"), *sums).where(mine).group_by(turns.c.session)
         )
     }
-    ids = {row.id: Person.parse(row.person).key for row in rows if row.person}
+    ids = {row.id: _key(row) for row in rows}
     names = _names(connection, ids.values())
     return [
         SessionTotals(
@@ -155,6 +154,15 @@ def _totals(connection: Connection, rows: Sequence[Any]) -> list[SessionTotals]:
         )
         for row in rows
     ]
+
+
+def _key(row: Any) -> int | None:
+    """The key that a session is one of, over HTTP or in a web room of its own."""
+    here = Address.parse(row.address)
+    room = own(here.chat_id) if here.channel == WEB else None
+    if room is not None:
+        return room.key
+    return Person.parse(row.person).key if row.person else None
 
 
 def _asked(connection: Connection, records: Sequence[TurnRecord]) -> list[Asked]:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, insert, sele
 
 from hub.channel import Sending
 from hub.errors import HubError
-from hub.message import Address, Author, Buttons, File, Message, Part, Value, text_of
+from hub.message import OWN, Address, Author, Buttons, File, Message, Part, Value, text_of
 from hub.signals import Signals
 from hub.store import Store
 from hub.store.tables import posts
@@ -26,9 +26,6 @@ from hub.store.tables import posts
 log = structlog.get_logger()
 OUTBOX = ""
 """The channel of notes about what the hub has still to hear; no configured channel has this name."""
-OWN = "own."
-"""What the names of rooms begin with that are somebody's own."""
-_OWN = re.compile(r"own\.(\d{1,18})\.([a-z0-9_-]+)\.([a-z0-9]+)")
 _ANSWER = re.compile(r"sent:[^:]*:(.+)\.reply\.0")
 """The key of the first message of an answer, which names its turn."""
 
@@ -67,27 +64,6 @@ class _New(NamedTuple):
     address: Address
     body: _Body
     at: float
-
-
-class Own(NamedTuple):
-    """A room that is somebody's own conversation with one agent: who and with whom is in its name, so nobody else can
-    come to own it, and nothing has to be kept of it.
-    """
-
-    key: int
-    """The key that pays for what is said there, and whoever acts for it."""
-    agent: str
-    word: str
-
-    @property
-    def room(self) -> str:
-        return f"{OWN}{self.key}.{self.agent}.{self.word}"
-
-
-def own(chat_id: str) -> Own | None:
-    """Whose a room is; None for one that everybody may enter."""
-    found = _OWN.fullmatch(chat_id)
-    return None if found is None else Own(int(found[1]), found[2], found[3])
 
 
 class Told(Value, frozen=True, kw_only=True):

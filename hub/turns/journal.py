@@ -116,8 +116,8 @@ class Journal:
     def _append(self, connection: Connection, entries: Sequence[Entry]) -> int:
         message, now, session, first = self.message, self._bus.clock(), self.session, self.stored
         if session is None:
-            agent, person = self._persona.name, message.sender if message.private else None
-            session = memory.first_session(connection, agent, message.address, message.id, now, person)
+            agent = self._persona.name
+            session = memory.first_session(connection, agent, message.address, message.id, now, message.person)
         memory.append(connection, session, message.id, first, entries[first:], now)
         return session
 

@@ -34,6 +34,14 @@ async def admin(facade: Asking) -> dict[str, str]:
     return {"Authorization": "Bearer br-root"}
 
 
+async def made_by(facade: Asking, owner: int) -> tuple[dict[str, str], int]:
+    """A key that a key made, and its id."""
+    key = await facade.store.write(
+        lambda c: keys.create(c, "br-made", name="made", now=NOW, scopes=("chat", "read"), owner_id=owner)
+    )
+    return {"Authorization": "Bearer br-made"}, key.id
+
+
 async def test_its_agent_hears_what_is_said_alone_and_its_key_pays(facade: Asking) -> None:
     own, key = await room(facade, "drafter"), await facade.key("chat", "read")
     assert (await facade.ask("POST", f"/api/v1/web/{own}", {"text": "hi"}, key))[0] == 202
@@ -41,6 +49,19 @@ async def test_its_agent_hears_what_is_said_alone_and_its_key_pays(facade: Askin
     assert (message.agent, message.private, message.in_room) == ("drafter", True, True)
     assert message.payer == facade.keys["ann"].pays
     assert message.author == Author(id=str(facade.keys["ann"].id), name="ann")
+
+
+async def test_it_is_with_its_key_whoever_speaks_first(facade: Asking) -> None:
+    own, key = await room(facade), await facade.key("chat", "read")
+    ann, root = facade.keys["ann"].id, await admin(facade)
+    laptop, made = await made_by(facade, ann)
+    for who, body in ((key, {"text": "hi", "name": "Ada"}), (laptop, {"text": "hi"}), (root, {"text": "hi"})):
+        assert (await facade.ask("POST", f"/api/v1/web/{own}", body, who))[0] == 202
+    assert [message.person for message in facade.fake.accepted] == [f"web:{ann}", f"web:{made}", f"web:{ann}"]
+    assert [message.key_id for message in facade.fake.accepted[:2]] == [ann, made]
+    assert facade.fake.accepted[2].key_id not in (None, ann, made)
+    await facade.ask("POST", "/api/v1/web/lobby", {"text": "hi"}, key)
+    assert (facade.fake.accepted[3].person, facade.fake.accepted[3].key_id) == (None, None)
 
 
 async def test_what_is_said_in_everybodys_room_has_no_owner(facade: Asking) -> None:

@@ -78,14 +78,8 @@ async def said(tmp_path: Path, store_url: str) -> AsyncIterator[Said]:
         async with here.http() as client:
             posted = await client.post("/api/v1/web/lobby", json={"text": "a secret in a room", "name": "Eve"})
             assert posted.status_code == 202
-        await here.store.until(lambda: _answered(here))
+        await here.store.until(lambda: _all_answered(here, 1))
         yield Said(here=here, ann=ann, laptop=laptop, bob=bob, turns=turns)
-
-
-async def _answered(here: Here) -> bool:
-    async with here.http() as client:
-        found = (await client.get("/admin/thread/list", params={"channel": "web"})).json()["data"]["items"]
-    return [one["status"] for one in found] == ["completed"]
 
 
 async def test_an_admin_finds_what_everybody_said(said: Said) -> None:
@@ -191,6 +185,69 @@ async def _refused(said: Said, session: int) -> None:
         for of in ("admin", "user"):
             async with httpx.AsyncClient(base_url=said.here.url) as client:
                 assert (await client.get(f"/{of}/{path}")).status_code == 401
+
+
+async def talk(who: Here, owner: Here, text: str) -> str:
+    """Say something in an own room of a key; returns the room's address."""
+    async with owner.http() as client:
+        room = f"own.{(await client.get('/user/api-key/mine')).json()['data']['id']}.assistant.x"
+    async with who.http() as client:
+        answer = await client.post(f"/api/v1/web/{room}", json={"text": text})
+    assert answer.status_code == 202, answer.text
+    return f"web:{room}"
+
+
+async def test_what_a_key_says_in_rooms_of_its_own_is_its_own_and_nobody_elses(said: Said) -> None:
+    ann, bob = await talk(said.ann, said.ann, "a samovar"), await talk(said.bob, said.bob, "a secret samovar")
+    await said.here.store.until(lambda: _all_answered(said.here, 3))
+    await talk(said.laptop, said.ann, "its samovar")
+    await talk(said.here, said.ann, "an admin's samovar")
+    await said.here.store.until(lambda: _all_answered(said.here, 5))
+    found = {one["address"]: one for one in await said.items(said.here, "/admin/session/list", q="samovar")}
+    assert set(found) == {bob, ann}
+    key, turns = found[ann]["key_id"], await said.items(said.here, "/admin/thread/list", q="samovar")
+    assert [
+        one["address"] for one in await said.items(said.here, "/admin/session/list", key_id=key, channel="web")
+    ] == [ann]
+    by_text = {one["prompt"]: one for one in turns}
+    assert by_text["a samovar"]["key_id"] == key
+    assert len({one["key_id"] for one in turns}) == 4
+
+    mine = await said.items(said.ann, "/user/session/list", q="samovar")
+    assert [(one["address"], one["turns"]) for one in mine] == [(ann, 3)]
+    assert [one["prompt"] for one in await said.items(said.ann, "/user/thread/list", channel="web")] == [
+        "its samovar",
+        "a samovar",
+    ]
+    assert (await said.get(said.ann, f"/user/session/detail/{found[ann]['id']}"))["turns"] == 3
+    total = await said.get(said.ann, "/user/statistics/total", channel="web")
+    assert (total["turns"], total["prompt_tokens"]) == (1, by_text["a samovar"]["tokens_in"])
+    assert [one["prompt"] for one in await said.items(said.laptop, "/user/thread/list", channel="web")] == [
+        "its samovar"
+    ]
+    keyed = await said.here.other("chat", "read", "admin")
+    closed = {"ann": said.ann, "laptop": said.laptop, "admin's key": said.here, "admin's scope": keyed}
+    for who, one in closed.items():
+        await said.get(one, f"/user/session/detail/{found[bob]['id']}", 404)
+        await said.get(one, f"/user/thread/detail/{by_text['a secret samovar']['id']}", 404)
+        for params in ({"q": "secret"}, {"session_id": found[bob]["id"]}, {"channel": "web"}, {"limit": 1000}):
+            for path in ("/user/thread/list", "/user/session/list"):
+                seen = await said.items(one, path, **params)
+                assert bob not in {each["address"] for each in seen}, (who, path, params)
+    for path in ("session/detail/" + str(found[ann]["id"]), "thread/detail/" + by_text["a samovar"]["id"]):
+        await said.get(said.bob, f"/user/{path}", 404)
+        await said.get(said.laptop, f"/user/{path}", 404)
+        await said.get(said.here, f"/user/{path}", 404)
+    assert [one["address"] for one in await said.items(said.bob, "/user/session/list", q="samovar")] == [bob]
+    async with said.ann.http() as client:  # these are the sessions of programs
+        assert [one["session_id"] for one in (await client.get("/api/v1/sessions")).json()["data"]] == ["shopping"]
+        assert (await client.get(f"/api/v1/turns/{by_text['a secret samovar']['id']}")).status_code == 404
+
+
+async def _all_answered(here: Here, count: int) -> bool:
+    async with here.http() as client:
+        found = (await client.get("/admin/thread/list", params={"channel": "web"})).json()["data"]["items"]
+    return [one["status"] for one in found] == ["completed"] * count
 
 
 async def test_a_key_searches_its_sessions(said: Said) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from api.panel.pages import pages
 from hub.accounts import keys
+from hub.message import Own
 from hub.records import deadletters
-from hub.records.rooms import Own
 from hub.store import Connection
 from hub.store.tables import turns
 from tests.e2e.here import Here

@@ -8,8 +8,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from hub.channel import Sending
-from hub.message import Address, Author, Text
-from hub.records.rooms import Own
+from hub.message import Address, Author, Own, Text
 from tests.panel.desk import NARROW, Desk, Sitting
 from tests.panel.talking import LOBBY, Talk
 

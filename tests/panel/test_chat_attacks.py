@@ -9,8 +9,7 @@ from playwright.async_api import expect
 from api.panel import guard
 from hub.accounts import keyring, keys
 from hub.channel import Sending
-from hub.message import Address, Author, Button, File, Text
-from hub.records.rooms import Own
+from hub.message import Address, Author, Button, File, Own, Text
 from hub.store import Connection
 from tests.api.asking import Events
 from tests.panel.desk import Desk

@@ -13,7 +13,7 @@ from playwright.async_api import Locator, expect
 from hub.accounts import audit
 from hub.accounts.audit import By
 from hub.accounts.definitions import Change
-from hub.records.rooms import Own
+from hub.message import Own
 from hub.store.listing import Part
 from tests.e2e.here import Here
 from tests.hub.cli.command import delivery, message, settle

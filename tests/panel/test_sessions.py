@@ -10,8 +10,7 @@ from playwright.async_api import expect
 
 from hub.accounts.audit import audit
 from hub.memory import Heard, Said
-from hub.message import Address
-from hub.records.rooms import Own
+from hub.message import Address, Own
 from tests.panel.desk import NARROW, Desk, Sitting
 from tests.panel.past import STEP, SUMMARY, key_of, of_key, past, talk
 from tests.panel.talking import png
@@ -220,9 +219,18 @@ async def test_who_talks_in_the_panel_is_called_by_their_key(desk: Desk) -> None
     secret = await desk.key()
     number = await key_of(desk, secret)
     room = Address("web", Own(number, "assistant", "named").room)
-    one = await past(desk, room, talk("hello", "Good day."), person=f"web:{number}")
+    one = await past(desk, room, talk("hello", "Good day."), person=f"web:{number}", key_id=number)
     async with desk.sit() as sitting:
         await sitting.open("/panel/keys/" + str(number))
         name = await sitting.page.locator("h1").inner_text()
         await sitting.open(f"{PAGE}/{one}")
         await expect(sitting.page.locator(".bubble.mine strong")).to_have_text(name)
+        await sitting.open(f"{PAGE}?key={number}")
+        assert await names(sitting) == ["hello"]
+    async with desk.sit(secret=secret) as sitting:
+        await sitting.open(PAGE)
+        assert await names(sitting) == ["hello"]
+        await sitting.open("/panel/overview")
+        await expect(sitting.page.locator("[data-live=past] .stat").first).to_contain_text("Turns")
+        await expect(sitting.page.locator("[data-live=past] .stat").first).to_contain_text("1")
+        await expect(sitting.page.get_by_text("Messages", exact=True)).to_have_count(0)

@@ -147,6 +147,47 @@ async def test_own_records_are_those_of_ones_keys_and_of_chats_only_with_a_grant
         assert await store.read(lambda c, turn=turn: listed.find_turn(c, turn, [ANN])) is None
 
 
+async def test_rooms_of_ones_own_are_of_ones_key_and_nobody_elses(store: Store) -> None:
+    ann = await store.write(lambda c: keys.create(c, None, name="ann", now=0.0))
+    made = await store.write(lambda c: keys.create(c, None, name="laptop", now=0.0, owner_id=ann.id))
+    bob = await store.write(lambda c: keys.create(c, None, name="bob", now=0.0))
+    room, other = f"web:own.{ann.id}.bot.a", f"web:own.{ann.id}.bot.b"
+    mine = await spoken(store, "t1", room, "the teapot", person=f"web:{ann.id}", key_id=ann.id)
+    its = await spoken(store, "t2", other, "a teapot", at=101.0, person=f"web:{made.id}", key_id=made.id)
+    theirs = await spoken(store, "t3", f"web:own.{bob.id}.bot.a", "my teapot", at=102.0, person=f"web:{bob.id}")
+    await spoken(store, "t4", room, "as Bob", at=103.0, key_id=bob.id)  # where Bob is not granted it any more
+    await spoken(store, "t5", f"web:{ann.id}", "all read this", at=104.0, key_id=ann.id)  # a room that is called so
+    chat = await spoken(store, "t6", f"web:{ann.id}", at=105.0, agent="tg", person=f"web:{ann.id}")  # no web room
+    assert await sessions_of(store, [ann.id, made.id]) == [its, mine]
+    assert await sessions_of(store, [made.id]) == [its]
+    assert await sessions_of(store, [bob.id]) == [theirs]
+    assert await sessions_of(store, [ann.id, made.id], text="teapot") == [its, mine]
+    assert await sessions_of(store, [ann.id, made.id], session=str(theirs)) == []
+    assert await turns_of(store, [ann.id, made.id]) == ["t2", "t1"]
+    assert await turns_of(store, [ann.id, made.id], text="teapot") == ["t2", "t1"]
+    assert await turns_of(store, [ann.id, made.id], session=str(mine)) == ["t1"]
+    assert await turns_of(store, [made.id]) == ["t2"]
+    assert await turns_of(store, [bob.id]) == []
+    assert await sessions_of(store, key_id=ann.id) == [mine]
+    assert await sessions_of(store, person=f"api:{ann.id}") == [mine]
+    assert await sessions_of(store, key_id=ann.id, text="teapot") == [mine]
+    assert await turns_of(store, key_id=ann.id, text="teapot") == ["t1"]
+    for session in (theirs, chat):
+        assert await store.read(lambda c, session=session: listed.find_session(c, session, [ann.id, made.id])) is None
+    one = await store.read(lambda c: listed.find_session(c, its, None))
+    assert one is not None
+    assert (one.person, one.key_id, one.key_name) == (f"web:{made.id}", ann.id, "ann")
+
+
+async def test_words_are_looked_for_in_the_newest_rooms_of_ones_own(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "ROOMS", 1)
+    rooms = [await spoken(store, f"t{n}", f"web:own.{ANN}.bot.{n}", "tea", person=f"web:{ANN}") for n in range(2)]
+    work = await spoken(store, "t2", f"api:{ANN}:work", "tea")
+    assert await sessions_of(store, [ANN], text="tea") == [work, rooms[1]]
+
+
 async def test_pages_of_turns_go_on_behind_a_time_and_an_id(store: Store) -> None:
     for turn, at in (("b", 100.0), ("a", 100.0), ("c", 100.25), ("d", 50.0)):
         await spoken(store, turn, "api:1:s", at=at)

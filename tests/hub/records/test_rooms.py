@@ -7,8 +7,8 @@ import pytest
 
 from hub.channel import Sending
 from hub.errors import InboxFull
-from hub.message import Address, Author, File, Message, Text
-from hub.records.rooms import Own, StoredRooms, own, topic
+from hub.message import Address, Author, File, Message, Own, Text, own
+from hub.records.rooms import StoredRooms, topic
 from hub.signals.local import LocalSignals
 from hub.store import Store
 from tests.patience import PATIENCE
