@@ -29,7 +29,8 @@ class Stepped(Step, frozen=True, kw_only=True, tag_field="kind", tag="step"):
 class Heard(Value, frozen=True, kw_only=True, tag_field="kind", tag="heard"):
     """A message that a turn answers, or that was only listened to; `author` is a name where several people talk.
 
-    `sender` is `channel:id` of who said it where others read along: by it what somebody said is found again.
+    `sender` is `channel:id` of who said it where others read along, or may speak, as admins may in somebody's own web
+    room: by it what somebody said is found again.
     `returned` is the end of the turn before, where that called functions of the asker's, with what they returned: a
     call and its result stand in one entry, wherever a history is cut.
     """

@@ -22,7 +22,7 @@ from api.uploads import FILE_LIMIT, MOST
 from hub.accounts.turns import Sign
 from hub.errors import Forbidden, NotFound, StoreUnavailable
 from hub.message import Address, Own
-from hub.records import steps
+from hub.records import listed, steps
 from hub.records.rooms import Post, Told
 
 page = Page("chat", N_("Chat"), icon="chat")
@@ -84,6 +84,8 @@ class Room:
     """Whose conversation it is; None: everybody's."""
     gone: bool = False
     """Its agent is not there any more, or not for this key."""
+    owner: str | None = None
+    """What the key is called whose conversation it is, where that is not the viewer's."""
 
     @property
     def address(self) -> Address:
@@ -176,11 +178,18 @@ async def _room(view: View, room: str) -> Room:
     """A room that the viewer may enter; raises NotFound, RequestError."""
     name = _address(room).chat_id
     whose = rooms.check(view.key, name)
+    owner = None if whose is None or whose.key == view.key.payer else await _called(view, whose.key)
     try:
         await rooms.partner(name)
     except NotFound:
-        return Room(name=name, agent=whose and whose.agent, gone=True)
-    return Room(name=name, agent=whose and whose.agent)
+        return Room(name=name, agent=whose and whose.agent, gone=True, owner=owner)
+    return Room(name=name, agent=whose and whose.agent, owner=owner)
+
+
+async def _called(view: View, key: int) -> str:
+    """A key by its name, or by its number where there is none."""
+    found = await view.hub.store.read(lambda connection: listed.names(connection, [key]))
+    return found.get(key) or view.say("Key {n}", n=key)
 
 
 def _agents() -> Sequence[names.Named]:
@@ -189,7 +198,7 @@ def _agents() -> Sequence[names.Named]:
 
 async def _show(view: View, room: Room, *, fresh: bool = False) -> Response:
     found, more = await _read(view, room, None)
-    listed = [each.name for each in _agents()]
+    usable = [each.name for each in _agents()]
     return view.render(
         "chat.html",
         page=page,
@@ -197,7 +206,7 @@ async def _show(view: View, room: Room, *, fresh: bool = False) -> Response:
         fresh=fresh,
         posts=found,
         more=more,
-        agents=listed,
+        agents=usable,
         commands=COMMANDS,
         tries=() if found or room.agent is None or room.gone else await _tries(view, room.agent),
         limit=FILE_LIMIT,

@@ -85,7 +85,7 @@ async def session(view: View, id: int) -> dict[str, Any]:
             "one": one,
             "found": found,
             "title": _title(one, listed.openings(connection, [id]).get(id)),
-            "talk": transcripts.bubbles(one, lines, f"{page.path}/{id}/files", listed.asker(connection, one)),
+            "talk": transcripts.bubbles(one, lines, f"{page.path}/{id}/files", listed.speakers(connection, lines)),
         }
 
     shown = await view.hub.store.read(unit)

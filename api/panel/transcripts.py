@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,6 +13,7 @@ from api.panel.words import N_
 from hub.accounts.turns import TurnRecord
 from hub.memory import Heard, Said, Stepped
 from hub.message import API, Address, File
+from hub.records import listed
 from hub.records.listed import Asked, Line, SessionTotals
 from hub.records.sessions import Written
 
@@ -60,12 +61,12 @@ class Bubble:
         return None if self.turn is None else _since(self.turn, self.turn.finished_at)
 
 
-def bubbles(session: SessionTotals, lines: Sequence[Line], path: str, asker: str) -> list[Bubble]:
-    """What some lines say, the oldest first; files are below a path, and who is not named is the asker."""
+def bubbles(session: SessionTotals, lines: Sequence[Line], path: str, speakers: Mapping[str, str]) -> list[Bubble]:
+    """What some lines say, the oldest first; files are below a path, `speakers` names those who spoke in a web room."""
     shown: list[Bubble] = []
     last: dict[str, tuple[Asked, Bubble]] = {}
     for line in lines:
-        shown += [*_of(session, line.written, shown, path, asker)]
+        shown += [*_of(session, line.written, shown, path, speakers)]
         if line.turn is not None and shown:
             last[line.written.turn] = (line.turn, shown[-1])
     for turn, bubble in last.values():
@@ -84,7 +85,9 @@ def _arrange(shown: Sequence[Bubble]) -> None:
         before = bubble
 
 
-def _of(session: SessionTotals, written: Written, shown: Sequence[Bubble], path: str, who: str) -> Iterator[Bubble]:
+def _of(
+    session: SessionTotals, written: Written, shown: Sequence[Bubble], path: str, speakers: Mapping[str, str]
+) -> Iterator[Bubble]:
     agent = session.session.agent
     match written.entry:
         case Heard() as heard:
@@ -95,6 +98,7 @@ def _of(session: SessionTotals, written: Written, shown: Sequence[Bubble], path:
                 if not is_known:
                     yield asking
             if heard.text or heard.files or heard.returned is None:
+                who = heard.author or speakers.get(heard.sender or "") or listed.asker(session)
                 yield _heard(written, heard, path, who)
         case Stepped() as step:
             yield _bubble(written, agent, text=step.text, calls=talk.calls([step]))
@@ -109,7 +113,7 @@ def _heard(written: Written, heard: Heard, path: str, who: str) -> Bubble:
     files = [
         (file, f"{path}/{written.id}/{index}", file.media_type in PICTURES) for index, file in enumerate(heard.files)
     ]
-    return _bubble(written, heard.author or who, mine=True, text=heard.text, files=files)
+    return _bubble(written, who, mine=True, text=heard.text, files=files)
 
 
 def _bubble(

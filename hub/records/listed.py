@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -18,6 +18,9 @@ from hub.records.traces import Person
 from hub.store import listing
 from hub.store.listing import COUNTED, Page, Part
 from hub.store.tables import entries, keys, sessions, turns
+
+HIGHEST = 2**31 - 1
+"""Of the ids that keys may have; a room's name may say a greater one."""
 
 
 class SessionTotals(Value, frozen=True, kw_only=True):
@@ -67,14 +70,19 @@ def find_session(connection: Connection, id: int, own: Own | None) -> SessionTot
     return next(iter(_totals(connection, connection.execute(select(sessions).where(*mine)).all())), None)
 
 
-def asker(connection: Connection, session: SessionTotals) -> str:
-    """A unit: who speaks where only one does: a key by its name, a person as the platform calls them."""
-    called = (session.person or session.session.address).partition(":")[2]
-    room = own(Address.parse(session.session.address).chat_id)
-    if session.key_name is not None or room is None:
-        return session.key_name or called
-    key = int(called) if called.isdecimal() else room.key
-    return _names(connection, [key]).get(key, called)
+def asker(session: SessionTotals) -> str:
+    """Who speaks where only one does: a key by its name, a person as the platform calls them."""
+    return session.key_name or (session.person or session.session.address).partition(":")[2]
+
+
+def speakers(connection: Connection, lines: Sequence[Line]) -> dict[str, str]:
+    """A unit: what those are called who spoke in web rooms, by `channel:id`: by the name they gave, or their key's."""
+    heard = [line.written.entry for line in lines if isinstance(line.written.entry, Heard)]
+    senders = {one.sender for one in heard if one.sender and one.sender.startswith(f"{WEB}:")}
+    said = {sender: sender.removeprefix(f"{WEB}:").partition("/") for sender in senders}
+    numbers = {key: int(key) for key, _, _ in said.values() if search.is_number(key)}
+    called = names(connection, numbers.values())
+    return {sender: name or called.get(numbers.get(key), key) for sender, (key, _, name) in said.items()}
 
 
 def list_turns(connection: Connection, sought: Sought, own: Own | None, part: Part) -> Page[Asked]:
@@ -143,13 +151,13 @@ def _totals(connection: Connection, rows: Sequence[Any]) -> list[SessionTotals]:
         )
     }
     ids = {row.id: _key(row) for row in rows}
-    names = _names(connection, ids.values())
+    called = names(connection, ids.values())
     return [
         SessionTotals(
             session=record_of_session(row),
             person=row.person,
             key_id=ids.get(row.id),
-            key_name=names.get(ids.get(row.id)),
+            key_name=called.get(ids.get(row.id)),
             **used.get(row.id, {}),
         )
         for row in rows
@@ -170,10 +178,10 @@ def _asked(connection: Connection, records: Sequence[TurnRecord]) -> list[Asked]
         entries.c.turn.in_([record.id for record in records]), entries.c.ordinal == 0
     )
     heard = {row.turn: memory.decode(row.body) for row in connection.execute(first)}
-    names = _names(connection, [record.key_id for record in records])
+    called = names(connection, [record.key_id for record in records])
     found: list[Asked] = []
     for record in records:
-        entry, name = heard.get(record.id), names.get(record.key_id)
+        entry, name = heard.get(record.id), called.get(record.key_id)
         if isinstance(entry, Heard):
             found.append(Asked(record=record, key_name=name, prompt=entry.text, files=entry.files))
         else:
@@ -181,8 +189,11 @@ def _asked(connection: Connection, records: Sequence[TurnRecord]) -> list[Asked]
     return found
 
 
-def _names(connection: Connection, ids: Any) -> dict[int | None, str]:
-    rows = connection.execute(select(keys.c.id, keys.c.name).where(keys.c.id.in_({one for one in ids if one})))
+def names(connection: Connection, ids: Iterable[int | None]) -> dict[int | None, str]:
+    """A unit: what some keys are called, gone or not."""
+    rows = connection.execute(
+        select(keys.c.id, keys.c.name).where(keys.c.id.in_({one for one in ids if one and one <= HIGHEST}))
+    )
     return {row.id: row.name for row in rows}
 
 

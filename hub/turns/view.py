@@ -216,7 +216,7 @@ def heard(message: Message, asked: Said | None = None) -> Heard:
     What such a function returned when the conversation had gone on, or a turn that was told had failed, is a text.
     """
     author = None if message.direct else message.author.name
-    sender = None if message.private else message.sender
+    sender = None if message.private and not message.in_room else message.sender
     returned = _returned(asked, message.results)
     known = {call.id for call in returned.calls} if returned else set[str]()
     late = [f"(The call {call} returned: {told})" for call, told in message.results.items() if call not in known]

@@ -234,3 +234,25 @@ async def test_who_talks_in_the_panel_is_called_by_their_key(desk: Desk) -> None
         await expect(sitting.page.locator("[data-live=past] .stat").first).to_contain_text("Turns")
         await expect(sitting.page.locator("[data-live=past] .stat").first).to_contain_text("1")
         await expect(sitting.page.get_by_text("Messages", exact=True)).to_have_count(0)
+
+
+async def test_everybody_who_spoke_in_a_room_is_called_by_their_own_name(desk: Desk) -> None:
+    async with desk.here.http() as http:
+        number = await key_of(desk, await desk.key())
+        own = Own(number, "assistant", "visited").room
+        for room, body in (("ops2", {"text": "hello from Ada", "name": "Ada"}), (own, {"text": "I look into it"})):
+            (await http.post(f"/api/v1/web/{room}", json=body)).raise_for_status()
+        admin = (await http.get("/user/api-key/mine")).json()["data"]["name"]
+
+        async def answered() -> bool:
+            found = [await http.get("/admin/session/list", params={"q": text}) for text in ("Ada", "look into")]
+            return all(one.json()["data"]["items"] and one.json()["data"]["items"][0]["turns"] for one in found)
+
+        await desk.here.store.until(answered)
+    async with desk.sit() as sitting:
+        for text, name in (("hello from Ada", "Ada"), ("I look into it", admin)):
+            await sitting.open(f"{PAGE}?q={text}")
+            await sitting.page.locator(".session-name").first.click()
+            await expect(sitting.page.locator(".bubble.mine strong")).to_have_text(name)
+        await sitting.open(f"/panel/chat/{own}")
+        await expect(sitting.page.locator(".chat-head p")).to_contain_text("A conversation of key-")

@@ -179,6 +179,12 @@ async def test_rooms_of_ones_own_are_of_ones_key_and_nobody_elses(store: Store) 
     assert (one.person, one.key_id, one.key_name) == (f"web:{made.id}", ann.id, "ann")
 
 
+async def test_a_room_of_a_key_that_there_cannot_be_is_listed_too(store: Store) -> None:
+    await spoken(store, "t1", f"web:own.{'9' * 18}.bot.a", person=f"web:{'9' * 18}")
+    [one] = (await store.read(lambda c: listed.list_sessions(c, Sought(), None, ALL))).items
+    assert (one.key_id, one.key_name) == (int("9" * 18), None)
+
+
 async def test_words_are_looked_for_in_the_newest_rooms_of_ones_own(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +219,23 @@ async def test_a_transcript_has_each_entry_with_its_turn(store: Store) -> None:
     rest = await store.read(lambda c: listed.transcript(c, session, Part(limit=5, after=page.next or ())))
     assert [type(one.written.entry) for one in rest.items] == [Said]
     assert [type(one.entry) for one in await store.read(lambda c: listed.steps(c, "t1"))] == [Heard, Said]
+
+
+async def test_who_spoke_in_a_room_is_called_as_they_were_said_to_be_or_as_their_key(store: Store) -> None:
+    ann = await store.write(lambda c: keys.create(c, None, name="ann", now=0.0))
+    room = "web:ops"
+    senders = [f"web:{ann.id}", f"web:{ann.id}/Ada", "web:99", f"web:{'9' * 18}", f"web:{'9' * 30}", "support:7", None]
+    session = 0
+    for number, sender in enumerate(senders):
+        session = await spoken(store, f"t{number}", room, sender=sender)
+    lines = (await store.read(lambda c: listed.transcript(c, session, ALL))).items
+    assert await store.read(lambda c: listed.speakers(c, lines)) == {
+        f"web:{ann.id}": "ann",
+        f"web:{ann.id}/Ada": "Ada",
+        "web:99": "99",
+        f"web:{'9' * 18}": "9" * 18,
+        f"web:{'9' * 30}": "9" * 30,
+    }
 
 
 async def test_a_search_looks_at_the_newest_texts_and_a_list_is_not_counted_to_its_end(
