@@ -242,6 +242,7 @@ async def test_what_a_key_says_in_rooms_of_its_own_is_its_own_and_nobody_elses(s
     async with said.ann.http() as client:  # these are the sessions of programs
         assert [one["session_id"] for one in (await client.get("/api/v1/sessions")).json()["data"]] == ["shopping"]
         assert (await client.get(f"/api/v1/turns/{by_text['a secret samovar']['id']}")).status_code == 404
+        assert (await client.get(f"/api/v1/turns/{by_text['a samovar']['id']}")).json()["status"] == "completed"
 
 
 async def _all_answered(here: Here, count: int) -> bool:
