@@ -174,12 +174,6 @@ async def unpair(view: View, id: int) -> Response:
     return view.done(view.say("{name} is a stranger again.", name=stranger))
 
 
-@page.get(f"{ROUTE}/test")
-async def tested(view: View, id: int) -> Response:
-    """Who comes back to a test message that was not sent."""
-    return view.go(f"{page.path}/{id}")
-
-
 @page.post(f"{ROUTE}/test")
 async def test(view: View, id: int) -> Response:
     """Send a message to a chat, and say what becomes of it; none where the channel is not connected."""

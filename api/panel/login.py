@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, Response, request
+from urllib.parse import quote
+
+from quart import Blueprint, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from api import current
@@ -122,7 +124,10 @@ async def static(version: str, name: str) -> Response:
 @routes.route("/<path:rest>", methods=["GET", "POST"])
 @without_key
 async def nothing(rest: str) -> Response:  # noqa: ARG001
-    """Whatever there is not."""
+    """Whatever there is not; who asks for where a form was sent is led to what is above it."""
+    urls = current_app.create_url_adapter(request)
+    if request.method == "GET" and urls and urls.match(method="POST")[0] != request.endpoint:
+        return guest().go(quote(request.path.rpartition("/")[0]))
     raise NotFound(guest().say("This address leads nowhere."))
 
 

@@ -254,3 +254,20 @@ async def test_the_address_of_the_hub_leads_a_browser_to_the_login(facade: Facad
         answer = await client.get("/")
     assert answer.url.path == "/panel/login"
     assert "API key" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "above"),
+    [
+        ("/panel/channels/1/test", "/panel/channels/1"),
+        ("/panel/keys/3/recharge", "/panel/keys/3"),
+        ("/panel/chat/a%20room/stop", "/panel/chat/a%20room"),
+        ("/panel/logout", "/panel"),
+        ("/panel/nowhere", None),
+        ("/panel/keys/3/nowhere", None),
+    ],
+)
+async def test_where_a_form_was_sent_leads_to_the_page_above_it(facade: Facade, path: str, above: str | None) -> None:
+    async with browser(facade, ADMIN) as client:
+        answer = await client.get(path)
+    assert (answer.status_code, answer.headers.get("Location")) == ((303, above) if above else (404, None))
