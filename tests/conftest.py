@@ -1,9 +1,11 @@
 """What every test may rely on: real stores and servers, no network, no quiet skips in CI."""
 
+import gc
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
+import aiosqlite
 import pytest
 import structlog
 from hypothesis import settings
@@ -111,6 +113,13 @@ def nats_url() -> Iterator[str]:
             yield url
     except nats.NatsMissing as missing:
         pytest.skip(str(missing))
+
+
+def pytest_unconfigure() -> None:
+    """A test that failed may have left a connection open, whose thread would keep the run from ending."""
+    for each in gc.get_objects():
+        if isinstance(each, aiosqlite.Connection):
+            each.stop()  # pyright: ignore[reportUnknownMemberType] - aiosqlite's
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
