@@ -7,7 +7,7 @@ from api.acts import by
 from hub.accounts import conversations
 from hub.accounts.turns import Visit
 from hub.errors import RequestError
-from hub.message import API, WEB, Address, own
+from hub.message import API, Address
 from hub.store import Connection
 
 
@@ -57,6 +57,5 @@ async def refuse(session: str | None, name: str) -> None:
 async def check(agent: str | None, where: str) -> None:
     """Raise Forbidden for what was asked in a chat's conversation that the key is no longer granted."""
     chat, key = Address.parse(where), current.key()
-    room = own(chat.chat_id) if chat.channel == WEB else None
-    if not is_own(where) and (room is None or room.key != key.payer):
+    if not is_own(where) and (chat.own_room is None or chat.own_room.key != key.payer):
         await current.hub().store.read(lambda connection: conversations.check(connection, key.id, agent, chat))

@@ -39,6 +39,11 @@ class Address(msgspec.Struct, frozen=True, order=True):
         """The chat with all its threads; over HTTP the key with all its sessions."""
         return f"{self.channel}:{self.chat_id}"
 
+    @property
+    def own_room(self) -> Own | None:
+        """Whose own conversation it is, where it is a web room of somebody's own."""
+        return own(self.chat_id) if self.channel == WEB else None
+
     @classmethod
     def parse(cls, text: str) -> Address:
         """Read `channel:chat_id[:thread_id]`; raises RequestError when it has not that form."""
@@ -210,7 +215,7 @@ class Message(Value, frozen=True, kw_only=True):
         """
         if not self.private:
             return None
-        room = own(self.address.chat_id) if self.address.channel == WEB else None
+        room = self.address.own_room
         if room is None:
             return self.sender
         is_theirs = self.payer is not None and self.payer.key == room.key

@@ -21,7 +21,7 @@ from api.panel.words import N_
 from api.uploads import FILE_LIMIT, MOST
 from hub.accounts.turns import Sign
 from hub.errors import Forbidden, NotFound, StoreUnavailable
-from hub.message import Address, Own
+from hub.message import WEB, Address, Own
 from hub.records import listed, steps
 from hub.records.rooms import Post, Told
 
@@ -89,7 +89,7 @@ class Room:
 
     @property
     def address(self) -> Address:
-        return Address(web.WEB, self.name)
+        return Address(WEB, self.name)
 
     @property
     def path(self) -> str:
@@ -171,7 +171,7 @@ def _check(view: View) -> None:
 
 
 def _address(room: str) -> Address:
-    return posting.address(web.WEB, room, chat="room")
+    return posting.address(WEB, room, chat="room")
 
 
 async def _room(view: View, room: str) -> Room:
@@ -224,7 +224,7 @@ async def _tries(view: View, agent: str) -> Sequence[str]:
 
 async def _read(view: View, room: Room, before: int | None) -> tuple[Sequence[talk.Shown], bool]:
     """Messages before one, or the newest; and whether there may be more."""
-    posts = await rooms.stored(view.hub).before(web.WEB, room.name, before, READ)
+    posts = await rooms.stored(view.hub).before(WEB, room.name, before, READ)
     return await talk.shown(view, posts, with_steps=_sees_steps(view, room)), len(posts) == READ
 
 
@@ -236,9 +236,9 @@ def _sees_steps(view: View, room: Room) -> bool:
 async def _lists(view: View) -> dict[str, Sequence[Told]]:
     """The viewer's own conversations; for admins also the rooms where something was said."""
     known = rooms.stored(view.hub)
-    shared = await known.shared(web.WEB, LISTED) if view.is_admin else []
+    shared = await known.shared(WEB, LISTED) if view.is_admin else []
     return {
-        "own": await known.owned(web.WEB, view.key.payer, LISTED),
+        "own": await known.owned(WEB, view.key.payer, LISTED),
         "shared": [told for told in shared if told.room != LOBBY],
     }
 

@@ -12,10 +12,9 @@ import msgspec
 
 from api.downloads import PICTURES
 from api.panel.view import View
-from api.web import WEB
 from hub.accounts.turns import Sign
 from hub.memory import Stepped
-from hub.message import BOT, Author, File
+from hub.message import BOT, WEB, Author, File
 from hub.model import ToolCall
 from hub.records import steps
 from hub.records.rooms import Post

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from hub import memory
 from hub.accounts.turns import TurnRecord, record_of
 from hub.memory import Entry, Heard
-from hub.message import WEB, Address, File, Value, own
+from hub.message import WEB, Address, File, Value
 from hub.records import search
 from hub.records.search import Own, Sought
 from hub.records.sessions import SessionRecord, Written, record_of_session
@@ -166,8 +166,7 @@ def _totals(connection: Connection, rows: Sequence[Any]) -> list[SessionTotals]:
 
 def _key(row: Any) -> int | None:
     """The key that a session is one of, over HTTP or in a web room of its own."""
-    here = Address.parse(row.address)
-    room = own(here.chat_id) if here.channel == WEB else None
+    room = Address.parse(row.address).own_room
     if room is not None:
         return room.key
     return Person.parse(row.person).key if row.person else None
